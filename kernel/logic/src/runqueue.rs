@@ -1,0 +1,466 @@
+//! Which ready thread runs next on a CPU, and what happens to the order when threads wake, yield or change?
+//!
+//! **The running thread is not in the queue.** Blocking then only takes the next thread off; a preempted thread is put
+//! back at the *head* of its level, one that yields or used up its slice at the *tail*. That choice gives the FIFO
+//! rules (SC-02) without marking anybody:
+//!
+//! | event | operation |
+//! |---|---|
+//! | new or woken | `enqueue(h, level, Tail)` |
+//! | running thread preempted | [`RunQueue::give_way`]`(h, level, Head)` |
+//! | running thread yields, or its slice ends | [`RunQueue::give_way`]`(h, level, Tail)` |
+//! | running thread blocks | `take_first` |
+//! | level of a queued thread changes | [`RunQueue::move_level`] |
+//! | level of the running thread changes | [`RunQueue::running_changed`] |
+//!
+//! A [`Class`] orders the threads of some levels; the queue asks the more urgent class first.
+
+use crate::list::{Linked, List};
+use crate::policy::Level;
+
+/// Tag of the links by which a thread stands in a run queue.
+pub enum OnRunQueue {}
+
+/// At which end of its level a thread is queued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Before its equals: it was preempted, or its level was lowered.
+    Head,
+    /// Behind its equals: it was woken, yielded, used up its slice, or was raised.
+    Tail,
+}
+
+impl Place {
+    /// Where a thread goes whose level changes (SC-02.4): raised to the tail, lowered to the head; equal, it stays.
+    #[inline]
+    pub fn after_change(from: Level, to: Level) -> Option<Self> {
+        match to.cmp(&from) {
+            core::cmp::Ordering::Greater => Some(Self::Tail),
+            core::cmp::Ordering::Less => Some(Self::Head),
+            core::cmp::Ordering::Equal => None,
+        }
+    }
+}
+
+/// Does a thread that became ready at `woken` preempt one that runs at `running`? Equals do not (SC-04.2).
+#[inline]
+pub fn preempts(woken: Level, running: Level) -> bool {
+    woken > running
+}
+
+/// What a change of the running thread's level asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum RunningChange {
+    /// It goes on running; if preempted later, it goes to the head as always.
+    Continue,
+    /// Reschedule, and put the thread back at this place of its new level. The place must be remembered until then
+    /// (preemption may be disabled); a later change replaces it.
+    Preempt(Place),
+}
+
+/// The threads of some levels, in the order in which they shall run.
+pub trait Class<H> {
+    /// Adds `h`, which is not queued.
+    fn enqueue(&mut self, h: H, level: Level, place: Place);
+    /// Takes `h`, queued at `level`, out; false if it was not there.
+    fn dequeue(&mut self, h: H, level: Level) -> bool;
+    /// The thread to run next and its level; it stays queued.
+    fn first(&self) -> Option<(H, Level)>;
+    /// The level of the thread to run next.
+    fn first_level(&self) -> Option<Level>;
+    /// Takes the thread to run next out.
+    fn take_first(&mut self) -> Option<(H, Level)>;
+    /// Is any thread queued at `level`?
+    fn has_equal(&self, level: Level) -> bool;
+}
+
+/// A power of two, so that masking an index replaces its bounds check; 1..=99 are in use.
+const LISTS: usize = 128;
+const WORD: usize = u64::BITS as usize;
+
+/// FIFO and RR threads: a list for each level and a bit for each list that is not empty, so that every operation is
+/// O(1) (SC-01.5).
+pub struct Realtime<H> {
+    /// Bit of level `l`: bit `l % 64` of word `l / 64`. Set ⇔ the list of `l` is not empty.
+    ready: [u64; LISTS / WORD],
+    lists: [List<H, OnRunQueue>; LISTS],
+}
+
+impl<H> Realtime<H> {
+    /// Nothing ready.
+    pub const fn new() -> Self {
+        Self { ready: [0; LISTS / WORD], lists: [const { List::new() }; LISTS] }
+    }
+
+    #[inline]
+    fn list(&mut self, level: Level) -> &mut List<H, OnRunQueue> {
+        &mut self.lists[level.get() as usize % LISTS]
+    }
+
+    #[inline]
+    fn mark(&mut self, level: Level) {
+        self.ready[level.get() as usize / WORD % 2] |= bit(level);
+    }
+
+    #[inline]
+    fn unmark(&mut self, level: Level) {
+        self.ready[level.get() as usize / WORD % 2] &= !bit(level);
+    }
+}
+
+/// The level's bit in its word.
+#[inline]
+fn bit(level: Level) -> u64 {
+    1 << (level.get() as usize % WORD)
+}
+
+impl<H> Default for Realtime<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Linked<OnRunQueue>> Class<H> for Realtime<H> {
+    #[inline]
+    fn enqueue(&mut self, h: H, level: Level, place: Place) {
+        let was_empty = match place {
+            Place::Head => self.list(level).push_front(h),
+            Place::Tail => self.list(level).push_back(h),
+        };
+        if was_empty {
+            self.mark(level);
+        }
+    }
+
+    #[inline]
+    fn dequeue(&mut self, h: H, level: Level) -> bool {
+        let removed = self.list(level).remove(h);
+        if self.list(level).is_empty() {
+            self.unmark(level);
+        }
+        removed
+    }
+
+    #[inline]
+    fn first(&self) -> Option<(H, Level)> {
+        let level = self.first_level()?;
+        Some((self.lists[level.get() as usize % LISTS].front()?, level))
+    }
+
+    #[inline]
+    fn first_level(&self) -> Option<Level> {
+        let [low, high] = self.ready;
+        if high != 0 {
+            Some(Level::from_bit(u64::BITS + high.ilog2()))
+        } else if low != 0 {
+            Some(Level::from_bit(low.ilog2()))
+        } else {
+            None
+        }
+    }
+
+    #[inline]
+    fn take_first(&mut self) -> Option<(H, Level)> {
+        let level = self.first_level()?;
+        let (h, was_only) = self.list(level).pop_front_telling()?;
+        if was_only {
+            self.unmark(level);
+        }
+        Some((h, level))
+    }
+
+    #[inline]
+    fn has_equal(&self, level: Level) -> bool {
+        !self.lists[level.get() as usize % LISTS].is_empty()
+    }
+}
+
+/// Fair threads, in plain round robin: each runs a slice and goes to the end.
+pub struct Fair<H> {
+    list: List<H, OnRunQueue>,
+}
+
+impl<H> Fair<H> {
+    /// Nothing ready.
+    pub const fn new() -> Self {
+        Self { list: List::new() }
+    }
+}
+
+impl<H> Default for Fair<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Linked<OnRunQueue>> Class<H> for Fair<H> {
+    #[inline]
+    fn enqueue(&mut self, h: H, _: Level, place: Place) {
+        match place {
+            Place::Head => self.list.push_front(h),
+            Place::Tail => self.list.push_back(h),
+        };
+    }
+
+    #[inline]
+    fn dequeue(&mut self, h: H, _: Level) -> bool {
+        self.list.remove(h)
+    }
+
+    #[inline]
+    fn first(&self) -> Option<(H, Level)> {
+        Some((self.list.front()?, Level::FAIR))
+    }
+
+    #[inline]
+    fn first_level(&self) -> Option<Level> {
+        if self.list.is_empty() { None } else { Some(Level::FAIR) }
+    }
+
+    #[inline]
+    fn take_first(&mut self) -> Option<(H, Level)> {
+        Some((self.list.pop_front()?, Level::FAIR))
+    }
+
+    #[inline]
+    fn has_equal(&self, _: Level) -> bool {
+        !self.list.is_empty()
+    }
+}
+
+/// The threads of every class, the most urgent class first.
+struct Classes<H> {
+    realtime: Realtime<H>,
+    fair: Fair<H>,
+}
+
+impl<H: Linked<OnRunQueue>> Classes<H> {
+    #[inline]
+    fn enqueue(&mut self, h: H, level: Level, place: Place) {
+        if level.is_rt() { self.realtime.enqueue(h, level, place) } else { self.fair.enqueue(h, level, place) }
+    }
+    #[inline]
+    fn dequeue(&mut self, h: H, level: Level) -> bool {
+        if level.is_rt() { self.realtime.dequeue(h, level) } else { self.fair.dequeue(h, level) }
+    }
+    #[inline]
+    fn first(&self) -> Option<(H, Level)> {
+        self.realtime.first().or_else(|| self.fair.first())
+    }
+    #[inline]
+    fn first_level(&self) -> Option<Level> {
+        self.realtime.first_level().or_else(|| self.fair.first_level())
+    }
+    #[inline]
+    fn take_first(&mut self) -> Option<(H, Level)> {
+        self.realtime.take_first().or_else(|| self.fair.take_first())
+    }
+    #[inline]
+    fn has_equal(&self, level: Level) -> bool {
+        if level.is_rt() { self.realtime.has_equal(level) } else { self.fair.has_equal(level) }
+    }
+}
+
+/// How urgent the first of some threads is: its level plus one, 0 if there is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Top(u32);
+
+impl Top {
+    const NONE: Self = Self(0);
+    #[inline]
+    const fn of(level: Level) -> Self {
+        Self(level.get() as u32 + 1)
+    }
+}
+
+/// The ready threads of one CPU, without the one that runs.
+///
+/// One thread may be *in hand*: it runs before all that are in the classes and stands in none of them. A thread that
+/// is woken to preempt, and the one that it preempts, go through the hand and cost neither list nor bitmap.
+pub struct RunQueue<H> {
+    hand: Option<H>,
+    /// Level of the thread in hand.
+    hand_level: Level,
+    /// Of the classes.
+    top: Top,
+    classes: Classes<H>,
+}
+
+impl<H> RunQueue<H> {
+    /// Nothing ready.
+    pub const fn new() -> Self {
+        Self {
+            hand: None,
+            hand_level: Level::FAIR,
+            top: Top::NONE,
+            classes: Classes { realtime: Realtime::new(), fair: Fair::new() },
+        }
+    }
+}
+
+impl<H> Default for RunQueue<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<H: Linked<OnRunQueue>> RunQueue<H> {
+    /// Does a thread at `level`, put at `place`, run before all whose first one is at `top`?
+    #[inline]
+    fn leads(level: Level, place: Place, top: Top) -> bool {
+        match place {
+            Place::Head => Top::of(level) >= top,
+            Place::Tail => Top::of(level) > top,
+        }
+    }
+
+    /// Adds `h`, which is not queued.
+    #[inline(always)]
+    pub fn enqueue(&mut self, h: H, level: Level, place: Place) {
+        if self.hand.is_none() && Self::leads(level, place, self.top) {
+            self.hand = Some(h);
+            self.hand_level = level;
+        } else {
+            self.enqueue_behind(h, level, place);
+        }
+    }
+
+    /// The hand is full, or somebody in the classes comes first.
+    #[inline(never)]
+    fn enqueue_behind(&mut self, h: H, level: Level, place: Place) {
+        match self.hand {
+            Some(held) if Self::leads(level, place, Top::of(self.hand_level)) => {
+                self.put_away(held, self.hand_level, Place::Head);
+                self.hand = Some(h);
+                self.hand_level = level;
+            }
+            _ => self.put_away(h, level, place),
+        }
+    }
+
+    /// Puts `h` into its class.
+    fn put_away(&mut self, h: H, level: Level, place: Place) {
+        self.classes.enqueue(h, level, place);
+        self.top = self.top.max(Top::of(level));
+    }
+
+    /// Takes `h`, queued at `level`, out (it is killed, or moves to another CPU); false if it was not there.
+    pub fn dequeue(&mut self, h: H, level: Level) -> bool {
+        if self.hand == Some(h) {
+            self.hand = None;
+            return true;
+        }
+        let found = self.classes.dequeue(h, level);
+        self.look();
+        found
+    }
+
+    /// Brings `top` up to date after something left the classes.
+    #[inline]
+    fn look(&mut self) {
+        self.top = self.classes.first_level().map_or(Top::NONE, Top::of);
+    }
+
+    /// The thread to run next and its level; it stays queued.
+    pub fn peek(&self) -> Option<(H, Level)> {
+        self.hand.map(|h| (h, self.hand_level)).or_else(|| self.classes.first())
+    }
+
+    /// The level of the thread to run next.
+    #[inline]
+    pub fn first_level(&self) -> Option<Level> {
+        if self.hand.is_some() { Some(self.hand_level) } else { self.classes.first_level() }
+    }
+
+    /// Takes the thread to run next out.
+    #[inline]
+    pub fn take_first(&mut self) -> Option<(H, Level)> {
+        match self.hand.take() {
+            Some(h) => Some((h, self.hand_level)),
+            None => self.take_from_classes(),
+        }
+    }
+
+    #[inline(never)]
+    fn take_from_classes(&mut self) -> Option<(H, Level)> {
+        let first = self.classes.take_first();
+        self.look();
+        first
+    }
+
+    /// Is any thread queued at `level`? Asked for the running thread's level: has it equals to share the CPU with?
+    #[inline]
+    pub fn has_equal(&self, level: Level) -> bool {
+        (self.hand.is_some() && self.hand_level == level) || self.classes.has_equal(level)
+    }
+
+    /// Is nobody ready?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.hand.is_none() && self.top == Top::NONE
+    }
+
+    /// The running thread `h` gives way: to whoever is more urgent, and with [`Place::Tail`] to its equals too. Who runs
+    /// now?
+    ///
+    /// `None`: `h` itself goes on (SC-02.3, SC-03.2), and is not queued. Otherwise `h` is queued at that place of
+    /// `level` and the answer has been taken out.
+    #[inline(always)]
+    pub fn give_way(&mut self, h: H, level: Level, place: Place) -> Option<(H, Level)> {
+        match self.hand {
+            // The two change places, the hand being where `h` belongs.
+            Some(next)
+                if !Self::leads(level, place, Top::of(self.hand_level)) && Self::leads(level, place, self.top) =>
+            {
+                let next_level = self.hand_level;
+                self.hand = Some(h);
+                self.hand_level = level;
+                Some((next, next_level))
+            }
+            _ => self.give_way_slow(h, level, place),
+        }
+    }
+
+    #[inline(never)]
+    fn give_way_slow(&mut self, h: H, level: Level, place: Place) -> Option<(H, Level)> {
+        let first = if self.hand.is_some() { Top::of(self.hand_level) } else { self.top };
+        if Self::leads(level, place, first) {
+            return None;
+        }
+        let next = self.take_first();
+        self.enqueue(h, level, place);
+        next
+    }
+
+    /// The level of `h`, queued at `from`, becomes `to`; answers whether its place changed (SC-02.4).
+    ///
+    /// The caller then compares with the running thread: [`preempts`]`(to, running)`.
+    pub fn move_level(&mut self, h: H, from: Level, to: Level) -> bool {
+        let Some(place) = Place::after_change(from, to) else { return false };
+        if !self.dequeue(h, from) {
+            return false;
+        }
+        self.enqueue(h, to, place);
+        true
+    }
+
+    /// The level of the running thread changes: must another one run (SC-02.4, SC-02.5)?
+    ///
+    /// Raised, it goes behind the equals it finds (which are ready and do not run only while preemption is held off);
+    /// lowered, only somebody more urgent than its new level preempts it.
+    #[inline]
+    pub fn running_changed(&self, from: Level, to: Level) -> RunningChange {
+        let (Some(place), Some(first)) = (Place::after_change(from, to), self.first_level()) else {
+            return RunningChange::Continue;
+        };
+        if first > to || (first == to && place == Place::Tail) {
+            RunningChange::Preempt(place)
+        } else {
+            RunningChange::Continue
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
