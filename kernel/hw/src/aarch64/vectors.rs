@@ -1,0 +1,169 @@
+//! What happens at an exception, from the vector to the return?
+//!
+//! An interrupt saves its frame on the *thread's* stack, so that the thread can be switched away from at interrupt
+//! return, and runs the kernel on the CPU's interrupt stack:
+//!
+//! 1. SP := SP_EL0; x0–x18, x29, x30, ELR, SPSR stored there, (x29, ELR) as a frame record for backtraces;
+//! 2. SP := SP_EL1; `__tophalf_interrupt`: acknowledge, primary handler, wake, all with interrupts masked;
+//! 3. SP := SP_EL0; if it asks for a switch, the switch: other threads run first;
+//! 4. the frame is restored; `eret`.
+//!
+//! Everything else is a fault: all registers go to a stack of its own, because the thread's may have overflowed.
+use crate::upcall::Fault;
+use core::arch::global_asm;
+
+/// Bytes of an interrupt's frame.
+const FRAME: usize = 192;
+/// Room for the fault reporter, which formats text.
+const FAULT_STACK: usize = 16 * 1024;
+const FAULT_SIZE: usize = (size_of::<Fault>() + 15) & !15;
+
+global_asm!(
+    ".macro frame_save",
+    "stp x2, x3, [sp, #32]",
+    "stp x4, x5, [sp, #48]",
+    "stp x6, x7, [sp, #64]",
+    "stp x8, x9, [sp, #80]",
+    "stp x10, x11, [sp, #96]",
+    "stp x12, x13, [sp, #112]",
+    "stp x14, x15, [sp, #128]",
+    "stp x16, x17, [sp, #144]",
+    "stp x18, x30, [sp, #160]",
+    ".endm",
+    ".macro frame_restore",
+    "ldp x2, x3, [sp, #32]",
+    "ldp x4, x5, [sp, #48]",
+    "ldp x6, x7, [sp, #64]",
+    "ldp x8, x9, [sp, #80]",
+    "ldp x10, x11, [sp, #96]",
+    "ldp x12, x13, [sp, #112]",
+    "ldp x14, x15, [sp, #128]",
+    "ldp x16, x17, [sp, #144]",
+    "ldp x18, x30, [sp, #160]",
+    ".endm",
+    // Every vector that is not an interrupt of a thread: number it and report.
+    ".macro fault_vector number",
+    ".balign 128",
+    "msr tpidrro_el0, x0",
+    "mov x0, #\\number",
+    "b __hw_fault",
+    ".endm",
+    ".section .text.vectors, \"ax\"",
+    ".balign 2048",
+    ".global __hw_vectors",
+    "__hw_vectors:",
+    // Current EL with SP_EL0: threads.
+    "fault_vector 0",
+    ".balign 128",
+    "msr spsel, #0",
+    "stp x0, x1, [sp, #-{frame}]!",
+    "frame_save",
+    "mrs x0, elr_el1",
+    "mrs x1, spsr_el1",
+    "stp x29, x0, [sp, #16]",
+    "str x1, [sp, #176]",
+    "add x29, sp, #16",
+    "msr spsel, #1",
+    "bl {interrupt}",
+    "b __hw_interrupt_return",
+    "fault_vector 2",
+    "fault_vector 3",
+    // Current EL with SP_EL1: handlers, which run with interrupts masked.
+    "fault_vector 4",
+    "fault_vector 5",
+    "fault_vector 6",
+    "fault_vector 7",
+    // Lower ELs: there is no user space.
+    "fault_vector 8",
+    "fault_vector 9",
+    "fault_vector 10",
+    "fault_vector 11",
+    "fault_vector 12",
+    "fault_vector 13",
+    "fault_vector 14",
+    "fault_vector 15",
+    ".balign 128",
+    "__hw_interrupt_return:",
+    "msr spsel, #0",
+    "cbz x1, 1f",
+    "bl {switch}",
+    "bl {switched}",
+    "1: ldp x29, x0, [sp, #16]",
+    "ldr x1, [sp, #176]",
+    "msr elr_el1, x0",
+    "msr spsr_el1, x1",
+    "frame_restore",
+    "ldp x0, x1, [sp], #{frame}",
+    "eret",
+    // Backtraces of preempted threads have it by name.
+    ".type __hw_interrupt_return, %function",
+    ".size __hw_interrupt_return, . - __hw_interrupt_return",
+    // x0 = vector number, the real x0 in TPIDRRO_EL0. On SP_EL1 from here, whatever it was.
+    "__hw_fault:",
+    "msr daifset, #15",
+    "msr spsel, #1",
+    "stp x1, x2, [sp, #-16]!", // the interrupt stack has a guard page; if this faults, the next vector is 4 and so on:
+    "mov x1, sp",              // a CPU whose interrupt stack is gone cannot report and stays here.
+    "adrp x2, {stack}",
+    "add x2, x2, :lo12:{stack}",
+    "add x2, x2, #{stack_size}",
+    "sub x2, x2, #{size}",
+    "mov sp, x2",
+    "str x0, [sp, #288]",
+    "mrs x0, tpidrro_el0",
+    "ldr x2, [x1]",
+    "stp x0, x2, [sp, #0]",
+    "ldr x2, [x1, #8]",
+    "stp x2, x3, [sp, #16]",
+    "stp x4, x5, [sp, #32]",
+    "stp x6, x7, [sp, #48]",
+    "stp x8, x9, [sp, #64]",
+    "stp x10, x11, [sp, #80]",
+    "stp x12, x13, [sp, #96]",
+    "stp x14, x15, [sp, #112]",
+    "stp x16, x17, [sp, #128]",
+    "stp x18, x19, [sp, #144]",
+    "stp x20, x21, [sp, #160]",
+    "stp x22, x23, [sp, #176]",
+    "stp x24, x25, [sp, #192]",
+    "stp x26, x27, [sp, #208]",
+    "stp x28, x29, [sp, #224]",
+    "str x30, [sp, #240]",
+    // SP of the interrupted code: SP_EL0 for vectors 0–3, else SP_EL1 before the push above.
+    "add x1, x1, #16",
+    "ldr x0, [sp, #288]",
+    "cmp x0, #4",
+    "mrs x2, sp_el0",
+    "csel x1, x2, x1, lo",
+    "str x1, [sp, #248]",
+    "mrs x0, elr_el1",
+    "mrs x1, spsr_el1",
+    "stp x0, x1, [sp, #256]",
+    "mrs x0, esr_el1",
+    "mrs x1, far_el1",
+    "stp x0, x1, [sp, #272]",
+    "mov x0, sp",
+    "mov x29, xzr",
+    "bl {fault}",
+    "b .",
+    ".text",
+    frame = const FRAME,
+    stack = sym STACK,
+    stack_size = const FAULT_STACK,
+    size = const FAULT_SIZE,
+    interrupt = sym crate::upcall::__tophalf_interrupt,
+    switch = sym super::switch::switch,
+    switched = sym crate::upcall::__tophalf_switched,
+    fault = sym fault,
+);
+
+#[repr(C, align(16))]
+struct FaultStack(core::cell::UnsafeCell<[u8; FAULT_STACK]>);
+// SAFETY: only the fault vector touches it, through its address; the first fault is the last.
+unsafe impl Sync for FaultStack {}
+static STACK: FaultStack = FaultStack(core::cell::UnsafeCell::new([0; FAULT_STACK]));
+
+unsafe extern "C" fn fault(fault: &Fault) -> ! {
+    // SAFETY: from the vector, on the fault stack.
+    unsafe { crate::upcall::__tophalf_fault(fault) }
+}

@@ -1,0 +1,31 @@
+//! What do the devices read before any driver has started?
+use super::{Checked, Fact, Probe, expect};
+use crate::{
+    mmio::{Reg, Ro},
+    sysreg::{IccRpr, IccSre},
+};
+use tock_registers::interfaces::Readable;
+
+pub(super) const FACTS: &[Fact] = &[
+    ("GICD_CTLR has affinity routing on and a single security state", |p| register(p.gicd.reg(0), "GICD_CTLR", 0x50)),
+    ("GICD_TYPER tells 288 lines and LPIs", |p| register(p.gicd.reg(4), "GICD_TYPER", 0x037a_0008)),
+    ("distributor and redistributor are of architecture 3", |p| {
+        register(p.gicd.reg(0xffe8), "GICD_PIDR2", 0x3b)?;
+        register(p.gicr.reg(0xffe8), "GICR_PIDR2", 0x3b)
+    }),
+    ("the redistributor sleeps", |p| register(p.gicr.reg(0x14), "GICR_WAKER", 6)),
+    ("the only redistributor is the last one and has this CPU's affinity", only_redistributor),
+    ("SGIs are edge-triggered", |p| register(p.gicr.reg(0x1_0c00), "GICR_ICFGR0", 0xaaaa_aaaa)),
+    ("the system register interface is on and fixed", |_| expect("ICC_SRE", IccSre.get(), 7u32)),
+    ("nothing is active", |_| expect("ICC_RPR", IccRpr.get(), 0xffu32)),
+];
+
+fn register(register: Reg<u32, (), Ro>, name: &'static str, value: u32) -> Checked {
+    expect(name, register.get(), value)
+}
+
+fn only_redistributor(p: &Probe) -> Checked {
+    let typer: Reg<u64, (), Ro> = p.gicr.reg(8);
+    expect("GICR_TYPER.Affinity", typer.get() >> 32, crate::cpu::affinity())?;
+    expect("GICR_TYPER.Last", typer.get() >> 4 & 1, 1u32)
+}

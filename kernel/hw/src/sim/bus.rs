@@ -1,0 +1,95 @@
+//! Which simulated device answers an access? Each access is a point first, and is recorded if the log is on.
+use super::{
+    Access, Block, Register,
+    machine::{Machine, machine},
+    point,
+};
+
+/// Bytes of the distributor's block.
+const GICD_SIZE: usize = 0x1_0000;
+/// Bytes of the PL011's block.
+const PL011_SIZE: usize = 0x1000;
+
+/// Reads `width` bytes at an address.
+pub fn load(at: usize, width: usize) -> u64 {
+    point();
+    let machine = machine();
+    let (block, offset) = machine.decode(at);
+    let value = match block {
+        Block::Gicd => machine.change_gic(|gic| gic.read_distributor(offset, width)),
+        Block::Gicr(frame) => machine.change_gic(|gic| gic.read_redistributor(frame, offset, width)),
+        Block::Pl011 => machine.change_uart(|uart| uart.read(offset, width)),
+    };
+    machine.record(Register::Memory { block, offset, width }, false, value);
+    value
+}
+
+/// Writes `width` bytes at an address.
+pub fn store(at: usize, width: usize, value: u64) {
+    point();
+    let machine = machine();
+    let (block, offset) = machine.decode(at);
+    machine.record(Register::Memory { block, offset, width }, true, value);
+    match block {
+        Block::Gicd => machine.change_gic(|gic| gic.write_distributor(offset, width, value)),
+        Block::Gicr(frame) => machine.change_gic(|gic| gic.write_redistributor(frame, offset, width, value)),
+        Block::Pl011 => machine.change_uart(|uart| uart.write(offset, width, value)),
+    }
+}
+
+/// Reads a system register of this CPU by the name of its type in [`sysreg`](crate::sysreg).
+pub fn mrs(name: &'static str) -> u64 {
+    point();
+    let machine = machine();
+    let here = machine.here.get();
+    let value = match name {
+        "CntVct" => machine.ticks(),
+        "CntFrq" => machine.config.frequency,
+        "CntvCtl" => machine.timer_control(),
+        "CntvCval" => machine.timer_compare(),
+        "Mpidr" => {
+            let affinity = u64::from(machine.cpu().affinity);
+            (affinity & 0xff00_0000) << 8 | 1 << 31 | affinity & 0x00ff_ffff
+        }
+        // Instructions take no time here; points are the nearest thing to a count of them.
+        "Pmccntr" => machine.count(),
+        _ => machine.change_gic(|gic| gic.read_interface(here, name)),
+    };
+    machine.record(Register::System(name), false, value);
+    value
+}
+
+/// Writes a system register of this CPU.
+pub fn msr(name: &'static str, value: u64) {
+    point();
+    let machine = machine();
+    let here = machine.here.get();
+    machine.record(Register::System(name), true, value);
+    match name {
+        "CntvCtl" => machine.set_timer_control(value),
+        "CntvCval" => machine.set_timer_compare(value),
+        _ => machine.change_gic(|gic| gic.write_interface(here, name, value)),
+    }
+}
+
+impl Machine {
+    fn decode(&self, at: usize) -> (Block, usize) {
+        let config = &self.config;
+        if (config.gicd..config.gicd + GICD_SIZE).contains(&at) {
+            return (Block::Gicd, at - config.gicd);
+        }
+        if (config.uart..config.uart + PL011_SIZE).contains(&at) {
+            return (Block::Pl011, at - config.uart);
+        }
+        match self.gic.borrow().frame_at(at) {
+            Some((frame, offset)) => (Block::Gicr(frame), offset),
+            None => panic!("no device answers at {at:#x}"),
+        }
+    }
+
+    fn record(&self, what: Register, write: bool, value: u64) {
+        if self.log.is_on() {
+            self.log.record(Access { cpu: self.here.get(), time: self.now.get(), what, write, value });
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The machine boundary over a simulated machine: the items that `aarch64/` has on the target.
+pub use super::atomic;
+
+/// Are interrupts masked on this CPU? Outside a machine they always are.
+pub mod irqs {
+    use crate::sim::{machine::current, point};
+
+    /// The interrupt mask as it was.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Saved {
+        enabled: bool,
+    }
+
+    impl Saved {
+        /// Whether interrupts were let through.
+        #[inline]
+        pub fn was_enabled(self) -> bool {
+            self.enabled
+        }
+    }
+
+    /// Masks interrupts and tells what the mask was.
+    #[inline]
+    pub fn save() -> Saved {
+        point();
+        Saved { enabled: current().is_some_and(|machine| !machine.cpu().masked.replace(true)) }
+    }
+    /// Puts the mask back to what it was.
+    #[inline]
+    pub fn restore(saved: Saved) {
+        match saved.enabled {
+            true => enable(),
+            false => disable(),
+        }
+    }
+    /// Masks interrupts.
+    #[inline]
+    pub fn disable() {
+        save();
+    }
+    /// Lets interrupts through: those that wait are taken before this returns.
+    #[inline]
+    pub fn enable() {
+        if let Some(machine) = current() {
+            machine.cpu().masked.set(false);
+            machine.look();
+        }
+        point();
+    }
+    /// Whether interrupts are let through.
+    #[inline]
+    pub fn enabled() -> bool {
+        current().is_some_and(|machine| !machine.cpu().masked.get())
+    }
+}
+
+/// How does a CPU leave one thread's stack and continue another's?
+pub mod context {
+    pub use crate::sim::contexts::{Context, switch};
+}
+
+/// Which thread and which per-CPU area are this CPU's; how does it wait?
+pub mod cpu {
+    use crate::sim::{
+        machine::{current as running, machine},
+        point,
+    };
+    use std::ptr::null;
+
+    /// The running thread as last set on this CPU (`TPIDR_EL1`); null outside a machine.
+    #[inline]
+    pub fn current() -> *const () {
+        running().map_or(null(), |machine| machine.cpu().current.get())
+    }
+    /// Sets the running thread of this CPU.
+    ///
+    /// # Safety
+    /// The pointer is what the kernel's readers of [`current`] expect.
+    #[inline]
+    pub unsafe fn set_current(thread: *const ()) {
+        machine().cpu().current.set(thread);
+    }
+    /// The per-CPU area of this CPU (`TPIDR_EL0`); null outside a machine.
+    #[inline]
+    pub fn local() -> *const () {
+        running().map_or(null(), |machine| machine.cpu().local.get())
+    }
+    /// Sets the per-CPU area of this CPU.
+    ///
+    /// # Safety
+    /// The pointer is what the kernel's readers of [`local`] expect.
+    #[inline]
+    pub unsafe fn set_local(area: *const ()) {
+        machine().cpu().local.set(area);
+    }
+    /// Packed affinity `Aff3.Aff2.Aff1.Aff0` of this CPU.
+    pub fn in_interrupt() -> bool {
+        machine().cpu().in_interrupt.get()
+    }
+    /// Affinity fields of MPIDR, packed.
+    pub fn affinity() -> u64 {
+        machine().cpu().affinity.into()
+    }
+    /// Waits until an interrupt is signalled to this CPU, masked or not; others go on and time passes meanwhile.
+    pub fn wait_for_interrupt() {
+        point();
+        machine().wait_for_interrupt();
+        point();
+    }
+    /// A spin hint: others go on and a little time passes.
+    pub fn relax() {
+        point();
+        if let Some(machine) = running() {
+            machine.relax();
+        }
+        point();
+    }
+}
+
+/// In which order do others see what this CPU did? In the simulation in program order.
+pub mod barrier {
+    use crate::sim::point;
+
+    /// Data synchronization barrier, full system.
+    #[inline]
+    pub fn dsb() {
+        point();
+    }
+    /// Data synchronization barrier for stores, inner shareable.
+    #[inline]
+    pub fn dsb_ishst() {
+        point();
+    }
+    /// Instruction synchronization barrier.
+    #[inline]
+    pub fn isb() {
+        point();
+    }
+}
+
+/// Where do reports go that must not wait for a thread? To the machine's console text.
+pub mod text {
+    use crate::{mmio::Mmio, sim::machine::current};
+
+    /// Writes at once, past all threads; outside a machine to the test's standard error.
+    pub fn write(bytes: &[u8]) {
+        match current() {
+            Some(machine) => machine.console.borrow_mut().extend_from_slice(bytes),
+            None => eprint!("{}", String::from_utf8_lossy(bytes)),
+        }
+    }
+    /// Chooses semihosting; the simulation has one console.
+    pub fn to_semihosting() {}
+    /// Chooses a PL011; the simulation has one console, and its PL011 is left to the driver.
+    pub fn to_pl011(_uart: Mmio) {}
+}
+
+/// How does the machine stop?
+pub mod power {
+    use crate::sim::{End, machine::machine};
+
+    fn stop(end: End) -> ! {
+        let machine = machine();
+        assert!(!machine.device_side.get(), "a device cannot execute power::exit; it calls sim::stop");
+        machine.stop(end);
+        machine.leave_for_good()
+    }
+    /// Ends the run with this code.
+    pub fn exit(code: i32) -> ! {
+        stop(End::Exit(code))
+    }
+    /// Ends the run with a reset.
+    pub fn reset() -> ! {
+        stop(End::Reset)
+    }
+}

@@ -1,0 +1,178 @@
+//! What do the system registers of a CPU interface do? Arm IHI 0069H 12.2, priorities 4.8.
+use super::{Gic, NONE, SPI};
+
+const EOI_MODE: u64 = 1 << 1;
+/// `ICC_CTLR_EL1`: affinity 3 valid, 24-bit INTIDs.
+const CTLR: u64 = 1 << 15 | 1 << 11;
+/// No interrupt is active.
+const IDLE: u8 = 0xff;
+
+pub(super) struct Interface {
+    /// Priority bits implemented: also the number of preemption bits.
+    bits: u32,
+    pmr: u8,
+    bpr: u8,
+    eoi_mode: bool,
+    enabled: bool,
+    /// `ICC_AP1R<n>`: active preemption levels, the most urgent one in bit 0.
+    levels: u128,
+    /// INTIDs acknowledged and not yet ended, the running one last.
+    acknowledged: Vec<u32>,
+    /// What the next acknowledge returns instead.
+    pub special: Option<u32>,
+}
+
+impl Interface {
+    pub fn new(bits: u32) -> Self {
+        let (acknowledged, special) = (Vec::new(), None);
+        let bpr = (8 - bits) as u8;
+        Self { bits, pmr: 0, bpr, eoi_mode: false, enabled: false, levels: 0, acknowledged, special }
+    }
+    /// Levels that firmware never dropped.
+    pub fn inherit(&mut self, levels: u32) {
+        self.levels = levels.into();
+    }
+
+    /// The running priority: that of the most urgent active level.
+    fn running(&self) -> u8 {
+        match self.levels {
+            0 => IDLE,
+            levels => (levels.trailing_zeros() << (8 - self.bits)) as u8,
+        }
+    }
+    /// Whether an interrupt of this priority is signalled now: above the mask, its group priority above the running one.
+    pub fn admits(&self, priority: u8) -> bool {
+        let group = |priority: u8| priority & (0xffu32 << self.bpr) as u8;
+        let running = self.running();
+        self.enabled && priority < self.pmr && (running == IDLE || group(priority) < group(running))
+    }
+    fn activate(&mut self, intid: u32, priority: u8) {
+        let group = priority & (0xffu32 << self.bpr) as u8;
+        self.levels |= 1 << (group >> (8 - self.bits));
+        self.acknowledged.push(intid);
+    }
+    /// Drops the priority of the running interrupt.
+    fn end(&mut self, intid: u32) {
+        let running = self.acknowledged.pop();
+        assert!(
+            running == Some(intid),
+            "ICC_EOIR1 <- {intid}: the last INTID acknowledged and not ended is {running:?}"
+        );
+        self.levels &= self.levels.wrapping_sub(1);
+    }
+    /// The shift of active-priorities bank `name`; the number of banks follows the priority bits.
+    fn levels_shift(&self, name: &str) -> u32 {
+        let bank = u32::from(name.as_bytes()[name.len() - 1] - b'0');
+        assert!(bank < 1 << (self.bits - 5), "{name} is UNDEFINED with {} priority bits", self.bits);
+        32 * bank
+    }
+}
+
+impl Gic {
+    pub fn read_interface(&mut self, cpu: usize, name: &'static str) -> u64 {
+        if name == "IccIar1" {
+            return self.acknowledge(cpu).into();
+        }
+        let interface = &self.cores[cpu].interface;
+        match name {
+            "IccHppir1" => self.best(cpu).map_or(NONE, |(intid, _)| intid).into(),
+            "IccRpr" => interface.running().into(),
+            "IccPmr" => interface.pmr.into(),
+            "IccBpr1" => interface.bpr.into(),
+            "IccCtlr" => CTLR | u64::from(interface.bits - 1) << 8 | if interface.eoi_mode { EOI_MODE } else { 0 },
+            // System registers only, no bypass: all ones and fixed, unless a higher level keeps them away.
+            "IccSre" => {
+                if self.quirks.sre_reads_zero {
+                    0
+                } else {
+                    7
+                }
+            }
+            "IccIgrpen1" => interface.enabled.into(),
+            "IccAp1r0" | "IccAp1r1" | "IccAp1r2" | "IccAp1r3" => {
+                (interface.levels >> interface.levels_shift(name)) as u64 & 0xffff_ffff
+            }
+            _ => panic!("no system register {name} can be read"),
+        }
+    }
+
+    pub fn write_interface(&mut self, cpu: usize, name: &'static str, value: u64) {
+        let interface = &mut self.cores[cpu].interface;
+        match name {
+            "IccEoir1" => self.end(cpu, value as u32),
+            "IccDir" => self.deactivate_by_dir(cpu, value as u32),
+            "IccPmr" => interface.pmr = value as u8 & (0xffu32 << (8 - interface.bits)) as u8,
+            "IccBpr1" => interface.bpr = (value as u8 & 7).max((8 - interface.bits) as u8),
+            "IccCtlr" => interface.eoi_mode = value & EOI_MODE != 0,
+            "IccSre" => {}
+            "IccIgrpen1" => interface.enabled = value & 1 != 0,
+            "IccAp1r0" | "IccAp1r1" | "IccAp1r2" | "IccAp1r3" => {
+                let shift = interface.levels_shift(name);
+                interface.levels = interface.levels & !(0xffff_ffff << shift) | u128::from(value as u32) << shift;
+                if interface.levels == 0 {
+                    interface.acknowledged.clear();
+                }
+            }
+            "IccSgi1r" => self.send_sgi(cpu, value),
+            _ => panic!("no system register {name} can be written"),
+        }
+    }
+
+    fn acknowledge(&mut self, cpu: usize) -> u32 {
+        if let Some(special) = self.cores[cpu].interface.special.take() {
+            return special;
+        }
+        match self.best(cpu) {
+            Some((intid, priority)) if self.cores[cpu].interface.admits(priority) => {
+                let (bank, bit) = self.bank_mut(cpu, intid);
+                bank.acknowledge(bit);
+                self.cores[cpu].interface.activate(intid, priority);
+                intid
+            }
+            _ => NONE,
+        }
+    }
+
+    fn end(&mut self, cpu: usize, intid: u32) {
+        let interface = &mut self.cores[cpu].interface;
+        interface.end(intid);
+        if !interface.eoi_mode {
+            self.deactivate(cpu, intid);
+        }
+    }
+
+    fn deactivate_by_dir(&mut self, cpu: usize, intid: u32) {
+        let interface = &self.cores[cpu].interface;
+        assert!(interface.eoi_mode, "ICC_DIR <- {intid} with EOI mode 0, which is UNPREDICTABLE");
+        assert!(
+            !interface.acknowledged.contains(&intid),
+            "ICC_DIR <- {intid} before its priority was dropped, which is UNPREDICTABLE"
+        );
+        self.deactivate(cpu, intid);
+    }
+
+    fn deactivate(&mut self, cpu: usize, intid: u32) {
+        if intid < self.lines {
+            let (bank, bit) = self.bank_mut(cpu, intid);
+            bank.active &= !bit;
+        }
+    }
+
+    /// `ICC_SGI1R_EL1` (12.2.21): the SGI becomes pending on each CPU that the list names, if it is in group 1 there.
+    fn send_sgi(&mut self, sender: usize, value: u64) {
+        const TO_OTHERS: u64 = 1 << 40;
+        let field = |low: u32, bits: u32| (value >> low) as u32 & ((1 << bits) - 1);
+        let (bit, cluster) = (1 << field(24, 4), field(48, 8) << 24 | field(32, 8) << 16 | field(16, 8) << 8);
+        let (list, range) = (field(0, 16), field(44, 4));
+        for (n, core) in self.cores.iter_mut().enumerate() {
+            let aff0 = core.affinity & 0xff;
+            let named = core.affinity & !0xff == cluster && aff0 / 16 == range && list >> (aff0 % 16) & 1 != 0;
+            let meant = if value & TO_OTHERS != 0 { n != sender } else { named };
+            if meant && core.bank.group & bit != 0 {
+                core.bank.latched |= bit;
+            }
+        }
+    }
+}
+
+const _: () = assert!(SPI == 32, "an SGI or PPI is a bit of the first bank");

@@ -1,0 +1,208 @@
+//! What is a simulated machine made of, and which one runs on this host thread?
+use super::{
+    Config, End,
+    contexts::{Contexts, Id},
+    events::Queue,
+    gic::Gic,
+    global::Values,
+    log::Log,
+    pl011::Pl011,
+    schedule::Schedule,
+    timer::Timer,
+};
+use std::{
+    cell::{Cell, RefCell},
+    ptr::{null, null_mut},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// A CPU: a record that names the context it runs.
+pub(super) struct Cpu {
+    /// The context that this CPU executes. No two CPUs name the same.
+    pub runs: Cell<Id>,
+    /// Whether it was started.
+    pub online: Cell<bool>,
+    /// Whether it waits for an interrupt.
+    pub asleep: Cell<bool>,
+    /// Whether interrupts are masked (`DAIF.I`).
+    pub masked: Cell<bool>,
+    /// Whether it serves an interrupt.
+    pub in_interrupt: Cell<bool>,
+    /// Whether its interface signals an interrupt; follows the interrupt controller's state.
+    pub signalled: Cell<bool>,
+    /// `TPIDR_EL1`.
+    pub current: Cell<*const ()>,
+    /// `TPIDR_EL0`.
+    pub local: Cell<*const ()>,
+    pub affinity: u32,
+    pub timer: Timer,
+}
+
+/// Points are counted down to the next number of points at which somebody wants to act, so that a point at which
+/// nothing is due is a decrement and two tests.
+pub(super) struct Points {
+    /// Points left until `granted`; never 0 outside `point`.
+    pub left: Cell<u64>,
+    /// Number of points at which somebody acts next.
+    pub granted: Cell<u64>,
+    /// Something is due at the next point already: an event, an interrupt, the end.
+    pub attention: Cell<bool>,
+}
+
+pub(super) struct Machine {
+    pub points: Points,
+    /// The CPU that is executing. Nobody may keep `cpu()` across a point.
+    pub here: Cell<usize>,
+    pub cpus: Vec<Cpu>,
+    pub globals: Values,
+    pub id: u64,
+    pub config: Config,
+    pub schedule: Schedule,
+    pub contexts: Contexts,
+    /// Virtual time in ns.
+    pub now: Cell<u64>,
+    pub queue: Queue,
+    pub gic: RefCell<Gic>,
+    pub uart: RefCell<Pl011>,
+    pub log: Log,
+    pub console: RefCell<Vec<u8>>,
+    pub end: RefCell<Option<End>>,
+    /// Device-side code is running: its points are none.
+    pub device_side: Cell<bool>,
+    pub switches: Cell<u64>,
+    pub interrupts: Cell<u64>,
+}
+
+thread_local! {
+    static MACHINE: Cell<*const Machine> = const { Cell::new(null()) };
+}
+
+/// The machine of this host thread, if one runs.
+#[inline]
+pub(super) fn current() -> Option<&'static Machine> {
+    // SAFETY: set by `Entered`, which outlives every use: contexts are dead before it is dropped, and nothing else
+    // keeps the reference.
+    unsafe { MACHINE.get().as_ref() }
+}
+
+/// The machine of this host thread.
+#[inline]
+#[track_caller]
+pub(super) fn machine() -> &'static Machine {
+    match current() {
+        Some(machine) => machine,
+        None => no_machine(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn no_machine() -> ! {
+    panic!("no simulated machine runs on this host thread: wrap the test in sim::run")
+}
+
+/// Makes a machine the one of this host thread for as long as this lives.
+pub(super) struct Entered;
+
+impl Entered {
+    pub fn new(machine: &Machine) -> Self {
+        assert!(MACHINE.get().is_null(), "a simulated machine runs on this host thread already");
+        MACHINE.set(machine);
+        Self
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        MACHINE.set(null());
+    }
+}
+
+impl Machine {
+    pub fn new(config: Config) -> Box<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        config.check();
+        let cpu = |n| Cpu {
+            runs: Cell::new(Id::NONE),
+            online: Cell::new(n == config.boot_cpu),
+            asleep: Cell::new(false),
+            masked: Cell::new(true),
+            in_interrupt: Cell::new(false),
+            signalled: Cell::new(false),
+            current: Cell::new(null_mut()),
+            local: Cell::new(null_mut()),
+            affinity: config.affinity(n),
+            timer: Timer::default(),
+        };
+        Box::new(Self {
+            points: Points {
+                left: Cell::new(config.point_budget),
+                granted: Cell::new(config.point_budget),
+                attention: Cell::new(false),
+            },
+            here: Cell::new(config.boot_cpu),
+            cpus: (0..config.cpus).map(cpu).collect(),
+            globals: Values::default(),
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            schedule: Schedule::Fixed,
+            contexts: Contexts::default(),
+            now: Cell::new(0),
+            queue: Queue::default(),
+            gic: RefCell::new(Gic::new(&config)),
+            uart: RefCell::new(Pl011::new(config.uart_clock)),
+            log: Log::new(config.log_registers),
+            console: RefCell::default(),
+            end: RefCell::default(),
+            device_side: Cell::new(false),
+            switches: Cell::new(0),
+            interrupts: Cell::new(0),
+            config,
+        })
+    }
+
+    /// The CPU that is executing.
+    #[inline]
+    pub fn cpu(&self) -> &Cpu {
+        &self.cpus[self.here.get()]
+    }
+
+    /// Changes the interrupt controller, then looks which CPUs it signals.
+    pub fn change_gic<R>(&self, change: impl FnOnce(&mut Gic) -> R) -> R {
+        let mut gic = self.gic.borrow_mut();
+        let result = change(&mut gic);
+        for (n, cpu) in self.cpus.iter().enumerate() {
+            cpu.signalled.set(gic.signals(n));
+        }
+        drop(gic);
+        self.look();
+        result
+    }
+
+    /// Lets the next point see an interrupt that can be delivered here.
+    #[inline]
+    pub fn look(&self) {
+        let cpu = self.cpu();
+        if cpu.signalled.get() && !cpu.masked.get() {
+            self.points.attention.set(true);
+        }
+    }
+
+    /// Changes the UART, then puts its interrupt line where it belongs.
+    pub fn change_uart<R>(&self, change: impl FnOnce(&mut Pl011) -> R) -> R {
+        let mut uart = self.uart.borrow_mut();
+        let was = uart.line();
+        let result = change(&mut uart);
+        let is = uart.line();
+        drop(uart);
+        if was != is {
+            self.change_gic(|gic| gic.set_line(0, self.config.uart_intid, is));
+        }
+        result
+    }
+
+    /// Ends the run at the next point; the first reason counts.
+    pub fn stop(&self, end: End) {
+        self.end.borrow_mut().get_or_insert(end);
+        self.points.attention.set(true);
+    }
+}

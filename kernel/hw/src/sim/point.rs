@@ -1,0 +1,96 @@
+//! What can happen between two instructions? An event that is due, an interrupt, the end of the run.
+use super::machine::{Machine, current};
+use crate::upcall;
+
+/// A place between two instructions. Every atomic operation, lock, interrupt-mask change and register access is one.
+///
+/// Does nothing outside a machine. May run an interrupt on the caller's stack; if that preempts, this returns when the
+/// caller's context is switched to again.
+#[inline]
+pub fn point() {
+    if let Some(machine) = current() {
+        let points = &machine.points;
+        let left = points.left.get() - 1;
+        points.left.set(left);
+        if left == 0 || points.attention.get() {
+            machine.attend();
+        }
+    }
+}
+
+impl Machine {
+    /// Points so far.
+    pub fn count(&self) -> u64 {
+        self.points.granted.get() - self.points.left.get()
+    }
+
+    /// Counts down to the next number of points at which somebody acts, but at least one.
+    pub fn grant(&self) {
+        let count = self.count();
+        let next = self.queue.next_point().min(self.config.point_budget).max(count + 1);
+        self.points.granted.set(next);
+        self.points.left.set(next - count);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn attend(&self) {
+        let unwinding = std::thread::panicking();
+        if unwinding || self.device_side.get() {
+            // Neither is an instruction of a simulated CPU; what is due waits.
+            return self.grant();
+        }
+        if self.count() >= self.config.point_budget {
+            self.livelock();
+        }
+        self.run_points_due();
+        self.grant();
+        loop {
+            self.points.attention.set(false);
+            self.run_due();
+            if self.end.borrow().is_some() {
+                self.leave_for_good();
+            }
+            let cpu = self.cpu();
+            if cpu.masked.get() || !cpu.signalled.get() {
+                break;
+            }
+            self.deliver();
+        }
+    }
+
+    /// Takes the interrupt exception on the running stack.
+    fn deliver(&self) {
+        self.interrupts.set(self.interrupts.get() + 1);
+        self.cpu().masked.set(true);
+        self.cpu().in_interrupt.set(true);
+        // SAFETY: the kernel is linked in; interrupts are masked, as it asks.
+        let switch = unsafe { upcall::__tophalf_interrupt() };
+        self.cpu().in_interrupt.set(false);
+        // SAFETY: a context that the kernel names, or null.
+        if let Some(next) = unsafe { switch.next.as_ref() } {
+            // SAFETY: the kernel prepared this switch, as in the vector of the target.
+            unsafe {
+                super::facade::context::switch(&*switch.prev, next);
+                upcall::__tophalf_switched();
+            }
+        }
+        // The exception return, on the CPU that this context is on now.
+        self.cpu().masked.set(false);
+    }
+
+    #[cold]
+    fn livelock(&self) -> ! {
+        // Code that unwinds goes through points: they must not find the budget spent again.
+        self.points.granted.set(u64::MAX);
+        self.points.left.set(u64::MAX - self.config.point_budget);
+        panic!(
+            "livelock: {} points, {} switches, {} interrupts; time {} ns, CPU {}",
+            self.config.point_budget,
+            self.switches.get(),
+            self.interrupts.get(),
+            self.now.get(),
+            self.here.get()
+        )
+    }
+}

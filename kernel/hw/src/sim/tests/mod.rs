@@ -1,0 +1,11 @@
+//! Is the simulated machine what it says? Device-level tests, without a kernel.
+mod contexts;
+mod devices;
+mod drivers;
+mod facts;
+mod interrupts;
+mod kernel;
+mod runs;
+mod time;
+
+pub(crate) use kernel::{install, on_interrupt};
