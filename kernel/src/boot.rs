@@ -1,0 +1,203 @@
+//! In which order does the kernel come up? A table of steps.
+//!
+//! On the boot CPU, interrupts masked, one after another; from `threads` on in a thread of its own, which then becomes the
+//! application's main thread, while the boot context becomes the CPU's idle thread.
+use crate::{
+    board::Board,
+    bootargs::{self, Options},
+    console,
+    cx::{HardIrqCx, ThreadCx},
+    error::Result,
+    irq, log, percpu, report, sched,
+    thread::{self, Kind, Ref, Thread},
+    time,
+};
+use alloc::boxed::Box;
+use core::time::Duration;
+use hw::{
+    atomic::{AtomicU64, Ordering::Relaxed},
+    upcall::Boot,
+};
+use spin::Once;
+
+/// What an application provides: runs as a thread; what it returns is the machine's exit code.
+pub type Main = fn(&mut ThreadCx) -> i32;
+
+hw::global! {
+    static IDLE: [Thread; percpu::MAX_CPUS] = [const { Thread::new() }; percpu::MAX_CPUS];
+    /// Cycle counter when the first thread ran: what boot cost.
+    static FIRST_THREAD: AtomicU64 = AtomicU64::new(0);
+    static CPUS: AtomicU64 = AtomicU64::new(1);
+    /// Nanoseconds on the clock when it was started: the counter may be older than this boot.
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    static BOARD: Once<&'static Board> = Once::new();
+}
+
+/// Cycles (instructions under QEMU's `-icount shift=0`) from the entry to the first thread.
+pub fn cycles_to_first_thread() -> u64 {
+    FIRST_THREAD.load(Relaxed)
+}
+
+/// Time since this boot.
+pub fn uptime() -> Duration {
+    time::now().since(time::Instant::from_ns(STARTED.load(Relaxed)))
+}
+
+/// Makes a function the machine's entry: `kernel::main!(BOARD, main)`.
+#[macro_export]
+macro_rules! main {
+    ($board:expr, $main:expr) => {
+        #[unsafe(no_mangle)]
+        extern "Rust" fn __tophalf_boot(boot: &$crate::__private::Boot) -> ! {
+            $crate::boot::start(boot, &$board, $main)
+        }
+    };
+}
+
+/// Brings the kernel up on the boot CPU and runs `main` as a thread.
+pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
+    let idle = adopt_cpu();
+    BOARD.call_once(|| board);
+    let machine = memory(boot, board);
+    console::set_up(board, machine.bootargs);
+    let options = bootargs::parse(machine.bootargs);
+    CPUS.store(machine.cpus as u64, Relaxed);
+    step("clock", time::start());
+    STARTED.store(time::now().as_ns(), Relaxed);
+    step("interrupt controller", irq::start(board, options.end));
+    step("threads", first_thread(board, options, main));
+    hw::irqs::enable();
+    sched::adopt_idle_loop(idle)
+}
+
+fn step(name: &str, result: Result<()>) {
+    if let Err(error) = result {
+        report::bug!("boot step {} failed: {}", name, error);
+    }
+}
+
+/// From here on there is a current thread and a per-CPU area, which everything else relies on.
+fn adopt_cpu() -> Ref {
+    let cpu = percpu::adopt(0);
+    let threads: &[Thread; percpu::MAX_CPUS] = &IDLE;
+    // SAFETY: kernel statics live as long as the machine.
+    let idle = Ref(unsafe { &*core::ptr::from_ref(&threads[cpu.id.get()]) });
+    // SAFETY: nobody else sees the thread yet.
+    unsafe {
+        let identity = &mut *idle.identity.get();
+        identity.name = thread::table::name("idle/0");
+        identity.kind = Kind::Idle;
+    }
+    idle.traits.set(thread::Traits::IDLE);
+    idle.state.store(thread::State::Running as u32, Relaxed);
+    sched::adopt_idle(idle);
+    idle
+}
+
+/// What boot knows of the machine.
+struct Found {
+    bootargs: &'static str,
+    cpus: usize,
+}
+
+/// Maps devices, stacks and heap; reads the device tree.
+#[cfg(target_os = "none")]
+fn memory(boot: &Boot, board: &'static Board) -> Found {
+    use crate::{device_tree, heap, stacks};
+    use hw::aarch64::mmu::{self, BLOCK, Kind, PAGE};
+    /// What is assumed without a device tree.
+    const LEAST_RAM: usize = 64 << 20;
+    const SETUP_HEAP: usize = 1 << 20;
+
+    for &(start, bytes) in board.devices {
+        // SAFETY: the board's devices, each once.
+        unsafe { mmu::map(start, bytes, Kind::Device) };
+    }
+    // SAFETY: the entry code mapped the tree.
+    let machine = unsafe { device_tree::read(boot.device_tree) };
+    let (ram_end, tree) = match &machine {
+        Some(m) => (m.ram.0 + m.ram.1, m.tree.0),
+        None => (board.ram + LEAST_RAM, 0),
+    };
+    // SAFETY: RAM behind the image, and in front of the device tree if that lies there: nobody's.
+    let stacks_end = unsafe { stacks::map(mmu::image_end()) };
+    let end = if tree >= stacks_end { tree & !(BLOCK - 1) } else { ram_end & !(PAGE - 1) };
+    if end < stacks_end + 2 * SETUP_HEAP {
+        // Nothing can be printed yet that would need memory; the report does not.
+        console::set_up(board, "");
+        report::bug!("not enough memory: RAM ends at {:#x}, stacks at {:#x}", end, stacks_end);
+    }
+    // SAFETY: as above; mapped here, given away once.
+    unsafe {
+        mmu::map(stacks_end, end - stacks_end, Kind::Data);
+        heap::start(stacks_end, SETUP_HEAP, end);
+    }
+    machine.map_or(Found { bootargs: "", cpus: 1 }, |m| Found { bootargs: m.bootargs, cpus: m.cpus })
+}
+
+/// The simulated machine has the host's memory; its boot arguments are the test's.
+#[cfg(not(target_os = "none"))]
+fn memory(_: &Boot, _: &'static Board) -> Found {
+    Found { bootargs: crate::simulation::bootargs(), cpus: 1 }
+}
+
+fn first_thread(board: &'static Board, options: Options, main: Main) -> Result<()> {
+    let body = Box::new(move |cx: &mut ThreadCx| {
+        FIRST_THREAD.store(hw::clock::cycles(), Relaxed);
+        step("services", services(cx, board, options));
+        #[cfg(target_os = "none")]
+        crate::heap::set_up_done();
+        let code = main(cx);
+        log::flush(cx);
+        hw::power::exit(code)
+    });
+    let thread = thread::Builder::new("main").make(body)?;
+    #[cfg(target_os = "none")]
+    crate::heap::threads_run();
+    sched::start(thread);
+    Ok(())
+}
+
+/// What needs a thread to be set up.
+fn services(cx: &mut ThreadCx, board: &'static Board, options: Options) -> Result<()> {
+    let timer = irq::request_percpu(cx, board.timer, "timer", |cx: &mut HardIrqCx<'_>| time::interrupt(cx))?;
+    timer.enable(cx);
+    irq::set_detector(options.detector);
+    irq::set_debug_shirq(options.debug_shirq);
+    log::set_level(options.level);
+    irq::start_reaper(cx)?;
+    #[cfg(target_os = "none")]
+    record_boot(cx, board);
+    console::start(cx, board)
+}
+
+/// What `dmesg` begins with; too early for the console.
+#[cfg(target_os = "none")]
+fn record_boot(cx: &mut ThreadCx, board: &Board) {
+    let (_, heap) = crate::heap::usage(cx);
+    log::info!(
+        "booted on {}: {} with {} lines, clock at {} Hz, heap of {} KiB, {} thread slots",
+        board.name,
+        irq::gic().name(),
+        irq::gic().lines(),
+        hw::clock::frequency(),
+        heap.total as u64 / 1024,
+        thread::MAX_THREADS as u64
+    );
+}
+
+/// The banner: version, board, interrupt controller, CPUs, preemption model.
+pub fn banner(cx: &mut ThreadCx) {
+    let board: &Once<&'static Board> = &BOARD;
+    let cpus = CPUS.load(Relaxed);
+    crate::println!(
+        cx,
+        "Tophalf {} on {}, {}, {} CPU{} ({} online), model rt",
+        env!("CARGO_PKG_VERSION"),
+        board.get().map_or("?", |b| b.name),
+        irq::gic().name(),
+        cpus,
+        if cpus == 1 { "" } else { "s" },
+        percpu::online()
+    );
+}

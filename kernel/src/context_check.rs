@@ -1,0 +1,85 @@
+//! May code sleep here? What types cannot see is checked at run time.
+//!
+//! Every blocking call asks, whether it has to wait or not (CX-03), so a wrong call is found by the first test that
+//! reaches it and not by the first contention.
+use crate::{
+    cx::ThreadCx,
+    error::{Error, Result},
+    report, thread,
+};
+use core::panic::Location;
+
+/// Whether sleeping is allowed: nothing disabled preemption or interrupts.
+#[inline(always)]
+pub(crate) fn may_sleep() -> bool {
+    // In an interrupt they are masked.
+    thread::current().preempt.own() == 0 && hw::irqs::enabled()
+}
+
+/// Reports a blocking call that is made where sleeping is forbidden.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn might_sleep(_: &ThreadCx) {
+    if !may_sleep() || thread::current().state.load(hw::atomic::Ordering::Relaxed) != 0 {
+        violation(Location::caller());
+    }
+}
+
+/// As [`might_sleep`], for calls that are refused where sleeping is forbidden.
+///
+/// # Errors
+/// [`Error::WrongContext`], with a warning.
+#[track_caller]
+pub(crate) fn must_sleep(cx: &ThreadCx) -> Result<()> {
+    might_sleep(cx);
+    if may_sleep() { Ok(()) } else { Err(Error::WrongContext) }
+}
+
+#[cold]
+#[inline(never)]
+fn violation(site: &'static Location<'static>) {
+    let me = thread::current();
+    if !report::once_a_second(site) {
+        return;
+    }
+    let count = me.preempt.count();
+    if may_sleep() {
+        report::warn!(
+            "blocking operation when state is not Running ({:?}), called at {} by {}",
+            me.state(),
+            report::Site(Some(site)),
+            me.name()
+        );
+        return;
+    }
+    report::warn!(
+        "sleeping function called from invalid context at {}: in_atomic {}, irqs_disabled {}, preempt count {:#x}, \
+         rcu depth 0, thread {}, preemption disabled at {}",
+        report::Site(Some(site)),
+        u8::from(count.in_atomic()),
+        u8::from(!hw::irqs::enabled()),
+        count.0,
+        me.name(),
+        report::Site(me.preempt.site())
+    );
+}
+
+/// For tests of the detectors: what the types forbid.
+pub mod hook {
+    use crate::cx::ThreadCx;
+    /// Runs `f` with a thread's token wherever this is called, so that a blocking call can be made in a wrong context.
+    ///
+    /// # Safety
+    /// Sound, but defeats the tokens; the run-time checks are all that is left. For tests.
+    pub unsafe fn with_forged_token<R>(f: impl FnOnce(&mut ThreadCx) -> R) -> R {
+        // SAFETY: the caller wants exactly this.
+        f(&mut unsafe { ThreadCx::new() })
+    }
+    /// Leaves the running thread in the interruptible state, as a wait that forgot to schedule would.
+    ///
+    /// # Safety
+    /// Sound; the next blocking call reports it and the next preemption forgets it. For tests.
+    pub unsafe fn set_state_interruptible() {
+        crate::sched::set_state(crate::thread::State::Interruptible);
+    }
+}

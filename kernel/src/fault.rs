@@ -1,0 +1,125 @@
+//! What does the kernel say when the CPU stops at an instruction it cannot execute?
+//!
+//! One report: what happened, where, which thread, all registers, and the calls that led there. Then the machine stops. A fault
+//! while reporting stops it at once.
+use crate::{report, stacks, thread};
+use aarch64_esr::Cause;
+use core::fmt::Write;
+use hw::{aarch64::mmu, upcall::Fault};
+
+mod aarch64_esr;
+
+/// Frames of a backtrace.
+const DEPTH: usize = 32;
+
+#[unsafe(no_mangle)]
+extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
+    if !report::begin_stop() {
+        hw::power::exit(report::EXIT_BUG);
+    }
+    let out = &mut report::Text;
+    let cause = Cause::of(fault);
+    let guard = cause.is_abort().then(|| stacks::guard(fault.far as usize)).flatten();
+    let me = thread::current();
+    crate::console::make_way();
+    let _ = write!(out, "\nBUG: ");
+    let _ = match guard {
+        Some(_) => write!(out, "stack overflow of thread {} ({})", me.id(), me.name()),
+        None => write!(out, "{cause} in thread {} ({})", me.id(), me.name()),
+    };
+    let _ = writeln!(
+        out,
+        "\n  FAR={:#x} ESR={:#x} ELR=[<{:#018x}>] SPSR={:#x} SP={:#x} vector {}, preempt count {:#x}",
+        fault.far,
+        fault.esr,
+        fault.elr,
+        fault.spsr,
+        fault.sp,
+        fault.vector,
+        me.preempt.count().0
+    );
+    for (n, chunk) in fault.x.chunks(4).enumerate() {
+        for (m, value) in chunk.iter().enumerate() {
+            let _ = write!(out, "  x{:<2} {value:016x}", 4 * n + m);
+        }
+        let _ = writeln!(out);
+    }
+    let _ = writeln!(out, "backtrace:");
+    frame(out, 0, fault.elr as usize);
+    walk(out, 1, fault.x[29] as usize);
+    crate::log::print_rest(crate::console::write_frame_now);
+    hw::power::exit(report::EXIT_BUG)
+}
+
+fn frame(out: &mut report::Text, n: usize, address: usize) {
+    let _ = writeln!(out, "  #{n:<2} [<{address:#018x}>]");
+}
+
+/// Follows frame records from `fp` on: pairs of the caller's frame pointer and the return address.
+fn walk(out: &mut report::Text, first: usize, mut fp: usize) {
+    for n in first..DEPTH {
+        if fp == 0 {
+            return;
+        }
+        if !fp.is_multiple_of(16) || !is_stack(fp) {
+            let _ = writeln!(out, "  (frame pointer {fp:#x} is not on a stack)");
+            return;
+        }
+        // SAFETY: an aligned address on a mapped stack.
+        let (caller, address) =
+            unsafe { ((fp as *const usize).read_volatile(), (fp as *const usize).add(1).read_volatile()) };
+        if address == 0 {
+            return;
+        }
+        if !mmu::is_code(address) {
+            let _ = writeln!(out, "  (return address {address:#x} is not code)");
+            return;
+        }
+        frame(out, n, address);
+        fp = caller;
+    }
+    let _ = writeln!(out, "  (more than {DEPTH} frames)");
+}
+
+/// Whether a frame record can lie here.
+fn is_stack(at: usize) -> bool {
+    let within = |(bottom, top): (usize, usize)| at >= bottom && at + 16 <= top;
+    within(mmu::interrupt_stack()) || within(mmu::boot_stack()) || stacks::contains(at)
+}
+
+/// The calls that led here, for BUGs and panics.
+#[inline(never)]
+pub(crate) fn backtrace_here() {
+    let fp: usize;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, x29", out(reg) fp, options(nomem, nostack)) };
+    let out = &mut report::Text;
+    let _ = writeln!(out, "backtrace:");
+    walk(out, 0, fp);
+}
+
+/// The calls of a thread that does not run, printed at once.
+pub fn backtrace_of(cx: &mut crate::ThreadCx, id: crate::thread::ThreadId) -> crate::Result<()> {
+    let _ = cx;
+    let thread = thread::table::find(id).ok_or(crate::Error::NotFound)?;
+    let out = &mut report::Text;
+    let _ = writeln!(out, "backtrace of thread {id} ({}):", thread.name());
+    if core::ptr::eq(thread.0, thread::current()) {
+        backtrace_here();
+        return Ok(());
+    }
+    // SAFETY: the thread does not run on this, the only CPU; its stack stays mapped.
+    let (fp, pc) = unsafe { thread.context.frame() };
+    frame(out, 0, pc);
+    walk(out, 1, fp);
+    Ok(())
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let unknown = core::panic::Location::caller();
+    match info.location() {
+        Some(site) => report::bug_stop("PANIC", format_args!("{}", info.message()), site),
+        None => report::bug_stop("PANIC", format_args!("{}", info.message()), unknown),
+    }
+}

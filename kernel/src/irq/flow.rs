@@ -1,0 +1,322 @@
+//! In which order do a line's handlers, its chip and its threads get their turn?
+//!
+//! The common case, an unshared threaded line that nobody disabled: call the hard handler, which says `WakeThread`; set
+//! RUN; wake the IRQ thread. The interrupt stays active: deactivation is the thread's. For every other line the state
+//! machine in `logic::flow` says what the chip must do at each step; this performs it, under the line's lock.
+use super::{
+    Primary, dispatch,
+    domain::{Descriptor, Guarded, gic},
+    request::PerCpuAction,
+};
+use crate::{
+    bugs::{self, Bug},
+    cx::{AtomicCx, HardIrqCx, Irq},
+    percpu::{self, PerCpu},
+    preempt::Balance,
+    report, sched,
+    sync::Completion,
+    thread::{self, Name, Ref},
+    time, trace,
+};
+use alloc::boxed::Box;
+use core::cell::{Cell, UnsafeCell};
+use hw::{
+    atomic::{
+        AtomicPtr, AtomicU32,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
+    upcall::Switch,
+};
+use logic::{
+    flow::{Chip, Entry, Finalized},
+    request::Flags,
+    spurious::{Outcome, Verdict},
+};
+
+/// A hard handler.
+pub(crate) type HardFn = Box<dyn FnMut(&mut HardIrqCx<'_>) -> Primary + Send>;
+
+/// Bits of [`Action::run`].
+pub(crate) mod run {
+    /// RUNTHREAD: the handler shall run (once more).
+    pub const RUN: u32 = 1;
+    /// The thread shall end.
+    pub const STOP: u32 = 2;
+    /// With RUN: the thread ends the interrupt, which the line's state does not know of.
+    pub const HELD: u32 = 4;
+    /// With RUN: the hard handler has handled it already.
+    pub const HANDLED: u32 = 8;
+    /// The thread has taken RUN and is not done.
+    pub const ACTIVE: u32 = 16;
+}
+
+impl Action {
+    /// Whether its thread was woken and has not finished.
+    pub fn is_pending(&self) -> bool {
+        self.run.load(Acquire) & (run::RUN | run::ACTIVE) != 0
+    }
+}
+
+/// One installed handler.
+pub(crate) struct Action {
+    pub next: AtomicPtr<Action>,
+    /// `None`: the default primary handler, which only wakes the thread.
+    pub hard: UnsafeCell<Option<HardFn>>,
+    pub thread: Cell<Option<Ref>>,
+    pub run: AtomicU32,
+    /// Its bit in the line's `threads_oneshot`; 0 if the line is not one-shot or it has no thread.
+    pub mask: u64,
+    pub cookie: Option<usize>,
+    pub flags: Flags,
+    /// Threading was forced by the model.
+    pub forced: bool,
+    pub name: Name,
+    /// Runs of the thread's handler.
+    pub thread_runs: AtomicU32,
+    /// The thread has begun to wait for work.
+    pub ready: Completion,
+    /// The thread has ended.
+    pub exited: Completion,
+    /// Woken without a thread function: warned of once.
+    pub warned: Cell<bool>,
+    /// The per-CPU handler, for a PPI; then nothing of the above is used in the flow.
+    pub percpu: Option<PerCpuAction>,
+}
+
+// SAFETY: `hard` is called by one CPU at a time: the controller does not deliver an active interrupt again, and
+// INPROGRESS keeps a second flow of the line out. The rest is atomic or written before the action is linked.
+unsafe impl Sync for Action {}
+// SAFETY: handlers are Send.
+unsafe impl Send for Action {}
+
+/// Performs what the state machine asks for. The line's lock is held, or the line is this flow's.
+#[inline(always)]
+pub(super) fn apply(chip: Chip, intid: u32) {
+    if chip == Chip::DEACTIVATE {
+        gic().deactivate(intid);
+    } else if !chip.is_empty() {
+        apply_all(chip, intid);
+    }
+}
+
+#[inline(never)]
+fn apply_all(chip: Chip, intid: u32) {
+    let local = percpu::this().redistributor();
+    if chip.contains(Chip::MASK) {
+        gic().mask(local, intid);
+    }
+    // ACK: the controller did it when the vector acknowledged.
+    if chip.contains(Chip::DEACTIVATE) {
+        gic().deactivate(intid);
+    }
+    if chip.contains(Chip::UNMASK) {
+        gic().unmask(local, intid);
+    }
+    if chip.contains(Chip::RESEND) {
+        // The line exists, so its pending bit does.
+        let _ = gic().set_state(local, intid, hw::gic::Which::Pending, true);
+    }
+}
+
+/// One interrupt of a line, from the vector. The answer, if there is one, is the interrupt's: see
+/// [`sched::wake_returning`].
+#[inline(always)]
+pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
+    match line.fast() {
+        Some(action) => fast(line, action, intid, cx),
+        None => {
+            slow(line, intid, percpu::this(), cx);
+            count(intid);
+            None
+        }
+    }
+}
+
+#[inline(always)]
+fn count(intid: u32) {
+    let by_intid = &percpu::this().irqs.by_intid;
+    let count = &by_intid[intid as usize % by_intid.len()];
+    count.set(count.get().wrapping_add(1));
+}
+
+/// The one action of a line about which there is nothing to decide: no lock, no access to the distributor.
+///
+/// That no second flow of the line runs beside this one is the controller's doing: the interrupt is active until the
+/// thread, or this, deactivates it. A `disable` that comes meanwhile counts as one that came after.
+#[inline(always)]
+fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
+    // Such a line exists only where the end of an interrupt is split.
+    gic().drop_priority_split(intid);
+    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
+    trace::record(trace::DESCRIPTOR, u64::from(intid), 0);
+    let primary = call(action, cx);
+    trace::record(trace::HARD_HANDLER, u64::from(intid), 0);
+    count(intid);
+    if hw::irqs::enabled() {
+        enabled_interrupts(intid);
+    }
+    match (primary, action.thread.get()) {
+        (Primary::WakeThread, Some(thread)) => {
+            if action.run.fetch_or(run::RUN | run::HELD, AcqRel) & run::RUN == 0 {
+                return sched::wake_returning(thread, intid);
+            }
+        }
+        _ => fast_rare(line, action, primary),
+    }
+    None
+}
+
+/// The hard handler did something else than wake the thread.
+#[inline(never)]
+fn fast_rare(line: &'static Descriptor, action: &'static Action, primary: Primary) {
+    if let (Primary::HandledAndWake, Some(thread)) = (primary, action.thread.get()) {
+        if action.run.fetch_or(run::RUN | run::HELD | run::HANDLED, AcqRel) & run::RUN == 0 {
+            sched::wake_masked(thread);
+        }
+        return;
+    }
+    let outcome = if primary == Primary::None { Outcome::NONE } else { Outcome::HANDLED };
+    line.with(|guarded| detect(guarded, line, outcome));
+    gic().deactivate(line.intid);
+}
+
+#[cold]
+fn enabled_interrupts(intid: u32) {
+    hw::irqs::disable();
+    report::warn!("irq {}: handler enabled interrupts", intid);
+}
+
+/// Calls an action's hard handler.
+#[inline(always)]
+fn call(action: &'static Action, cx: &mut HardIrqCx<'_>) -> Primary {
+    // SAFETY: one CPU at a time, see `Action`.
+    let Some(hard) = (unsafe { &mut *action.hard.get() }) else { return Primary::WakeThread };
+    let balance = Balance::begin(thread::current());
+    let primary = hard(cx);
+    if !balance.holds(thread::current()) {
+        balance.end(thread::current(), &action.name);
+    }
+    primary
+}
+
+/// Every line that is shared, masked while its threads are pending, disabled, private to a CPU, or not one-shot.
+#[inline(never)]
+fn slow(line: &'static Descriptor, intid: u32, cpu: &'static PerCpu, cx: &mut HardIrqCx<'_>) {
+    gic().drop_priority(intid);
+    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
+    if intid < 32 {
+        return private(line, cpu, cx);
+    }
+    // SAFETY: this is a hard handler's context: interrupts stay masked.
+    let masked = unsafe { AtomicCx::<Irq>::new() };
+    let entry = line.lock.lock_in(&masked).state.enter();
+    match entry {
+        Entry::Handle(chip) => apply(chip, intid),
+        Entry::Leave(chip) => return leave(line, chip, cpu),
+    }
+    trace::record(trace::DESCRIPTOR, u64::from(intid), 0);
+    let (outcome, woken) = handle(line, cx);
+    line.with(|guarded| {
+        let mut chip = guarded.state.end(woken);
+        if bugs::is_on(Bug::OneshotUnmaskEarly)
+            && let Finalized::Done(early) = guarded.state.finalize(woken, false)
+        {
+            chip |= early;
+        }
+        detect(guarded, line, outcome);
+        apply(chip, intid);
+    });
+}
+
+/// The interrupt cannot be handled now: disabled, nobody's, or in progress elsewhere.
+#[cold]
+fn leave(line: &'static Descriptor, chip: Chip, cpu: &PerCpu) {
+    if line.actions().next().is_none() {
+        // The state machine has it for masked; the controller delivered it all the same.
+        return dispatch::unexpected(cpu, line.intid);
+    }
+    apply(chip, line.intid);
+}
+
+/// Calls every hard handler and wakes the threads that are asked for.
+#[inline(always)]
+fn handle(line: &'static Descriptor, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
+    let (mut outcome, mut woken) = (Outcome::NONE, 0);
+    for action in line.actions() {
+        let primary = call(action, cx);
+        trace::record(trace::HARD_HANDLER, u64::from(line.intid), 0);
+        outcome |= match primary {
+            Primary::None => Outcome::NONE,
+            Primary::Handled => Outcome::HANDLED,
+            Primary::WakeThread | Primary::HandledAndWake => {
+                let (bit, outcome) = wake(line, action);
+                woken |= bit;
+                if primary == Primary::WakeThread { outcome } else { outcome | Outcome::HANDLED }
+            }
+        };
+    }
+    if hw::irqs::enabled() {
+        enabled_interrupts(line.intid);
+    }
+    (outcome, woken)
+}
+
+/// Asks an action's thread to run its handler. Answers its bit in the line's set of pending threads, and what the hard
+/// handler's answer amounts to.
+///
+/// Wakes coalesce: however many come before the thread takes RUN, it runs once for them.
+#[inline(always)]
+fn wake(line: &Descriptor, action: &'static Action) -> (u64, Outcome) {
+    let Some(thread) = action.thread.get() else { return no_thread(line, action) };
+    if action.run.fetch_or(run::RUN, AcqRel) & run::RUN == 0 {
+        sched::wake_masked(thread);
+    }
+    (action.mask, Outcome::WAKE)
+}
+
+#[cold]
+fn no_thread(line: &Descriptor, action: &Action) -> (u64, Outcome) {
+    if !action.warned.replace(true) {
+        report::warn!("irq {}: {} returned WakeThread, but has no thread handler", line.intid, action.name);
+    }
+    (0, Outcome::HANDLED)
+}
+
+/// Is the interrupt nobody's, again and again? Then the line is disabled and reported (IQ-19).
+pub(super) fn detect(guarded: &mut Guarded, line: &'static Descriptor, outcome: Outcome) {
+    let handled = line.threads_handled.load(Relaxed);
+    if outcome == Outcome::NONE {
+        line.unhandled.set(line.unhandled.get().wrapping_add(1));
+    }
+    if guarded.detector.note(outcome, handled, || time::now().as_ns()) == Verdict::NobodyCared {
+        nobody_cared(guarded, line);
+    }
+}
+
+#[cold]
+fn nobody_cared(guarded: &mut Guarded, line: &'static Descriptor) {
+    if !super::stats::detector_enabled() {
+        return;
+    }
+    apply(guarded.state.spurious_disable(), line.intid);
+    report::warn!("irq {}: nobody cared", line.intid);
+    for action in line.actions() {
+        report::note!("  handler: {}", action.name);
+    }
+    report::note!("  disabling irq {}", line.intid);
+}
+
+/// A PPI: no lock, no shared counter; the handler sees its CPU's cookie.
+#[inline(always)]
+fn private(line: &'static Descriptor, cpu: &'static PerCpu, cx: &mut HardIrqCx<'_>) {
+    match line.actions().next().and_then(|a| Some((a, a.percpu.as_ref()?))) {
+        Some((action, percpu)) => {
+            let me = thread::current();
+            let balance = Balance::begin(me);
+            (percpu.handler)(cx);
+            balance.end(me, &action.name);
+            gic().deactivate(line.intid);
+        }
+        None => dispatch::unexpected(cpu, line.intid),
+    }
+}

@@ -1,0 +1,367 @@
+//! How does a driver get a line?
+use super::{
+    Handled, Primary,
+    domain::{Descriptor, Guarded, Irq, descriptor, gic, publish},
+    flow::{Action, HardFn, apply},
+    line::Line,
+    thread,
+};
+use crate::{
+    context_check,
+    cx::{BhCx, HardIrqCx, ThreadCx},
+    error::{Error, Result},
+    percpu, report,
+    sync::Completion,
+    thread::{Builder, Kind, table},
+};
+use alloc::{boxed::Box, format};
+use core::cell::{Cell, UnsafeCell};
+use hw::{
+    atomic::{AtomicPtr, AtomicU32, Ordering::Release},
+    gic::Sense,
+};
+use logic::{
+    flow::{OneShot, Settings},
+    policy::Policy,
+    request::{Admitted, Flags, Installed, LineFacts, Mismatch, NewAction, Refusal, Trigger, admit},
+};
+
+type ThreadFn = Box<dyn FnMut(&mut ThreadCx) -> Handled + Send>;
+type BhFn = Box<dyn FnMut(&mut BhCx<'_>) -> Handled + Send>;
+
+/// Policy of IRQ threads unless told otherwise: half-way up (IP-01).
+const DEFAULT_POLICY: Policy = match Policy::fifo(50) {
+    Ok(policy) => policy,
+    Err(_) => unreachable!(),
+};
+
+/// A handler in the making.
+///
+/// | part | runs in |
+/// |---|---|
+/// | [`hard`](Self::hard) | the interrupt, interrupts masked |
+/// | [`handler`](Self::handler) | the line's thread under the `rt` model, which forces threading |
+/// | [`threaded`](Self::threaded) | the line's thread |
+///
+/// Without a hard part a default one wakes the thread.
+#[must_use = "nothing is installed until `submit`"]
+pub struct Request<'a> {
+    irq: Irq,
+    name: &'a str,
+    flags: Flags,
+    trigger: Option<Trigger>,
+    cookie: Option<usize>,
+    policy: Policy,
+    hard: Option<HardFn>,
+    handler: Option<BhFn>,
+    threaded: Option<ThreadFn>,
+}
+
+impl<'a> Request<'a> {
+    /// A handler called `name` for a line.
+    pub fn new(irq: Irq, name: &'a str) -> Self {
+        Self {
+            irq,
+            name,
+            flags: Flags::empty(),
+            trigger: None,
+            cookie: None,
+            policy: DEFAULT_POLICY,
+            hard: None,
+            handler: None,
+            threaded: None,
+        }
+    }
+    /// The primary handler: is it ours, quieten the device, wake the thread? Keep it short: interrupts are masked.
+    pub fn hard(mut self, f: impl FnMut(&mut HardIrqCx<'_>) -> Primary + Send + 'static) -> Self {
+        self.hard = Some(Box::new(f));
+        self
+    }
+    /// The ordinary handler: it may not sleep, and leaves it to the model where it runs. Adds ONESHOT when threaded.
+    pub fn handler(mut self, f: impl FnMut(&mut BhCx<'_>) -> Handled + Send + 'static) -> Self {
+        self.handler = Some(Box::new(f));
+        self
+    }
+    /// The thread handler: it may sleep.
+    pub fn threaded(mut self, f: impl FnMut(&mut ThreadCx) -> Handled + Send + 'static) -> Self {
+        self.threaded = Some(Box::new(f));
+        self
+    }
+    /// Sharing, one-shot and the like.
+    pub fn flags(mut self, flags: Flags) -> Self {
+        self.flags |= flags;
+        self
+    }
+    /// When the line is taken to be asserted; without it, what is configured stays.
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = Some(trigger);
+        self
+    }
+    /// Tells the sharers of a line apart; needed for a shared one.
+    pub fn cookie(mut self, cookie: usize) -> Self {
+        self.cookie = Some(cookie);
+        self
+    }
+    /// Policy of the thread, [`FIFO 50`](Policy::fifo) without this.
+    pub fn priority(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Installs the handler and enables the line. When this returns, the thread exists and is ready.
+    ///
+    /// # Errors
+    /// Nothing is left behind by a request that fails. [`Error::WrongContext`]: in an atomic section.
+    /// [`Error::NotConnected`], [`Error::NotFound`]: no such line. [`Error::Invalid`]: the combination makes no sense
+    /// (the rules are in [`logic::request`]). [`Error::Busy`]: the line is taken, or its sharers disagree; the log says
+    /// on what. [`Error::NoResource`]: no thread or memory. [`Error::Unsupported`]: an ordinary and a thread handler
+    /// together.
+    #[track_caller]
+    pub fn submit(self, cx: &mut ThreadCx) -> Result<Line> {
+        context_check::must_sleep(cx)?;
+        if self.handler.is_some() && self.threaded.is_some() {
+            return Err(Error::Unsupported);
+        }
+        let irq = self.irq;
+        let line = descriptor(irq)?;
+        line.config.down(cx);
+        // Somebody may have unmapped it since it was looked up.
+        publish(line);
+        let result = self.install(cx, line);
+        let _ = line.config.up(cx);
+        result.map(|action| Line::new(line, irq, action))
+    }
+
+    fn new_action(&self) -> NewAction {
+        NewAction {
+            hard: self.hard.is_some(),
+            handler: self.handler.is_some(),
+            threaded: self.threaded.is_some(),
+            flags: self.flags,
+            trigger: self.trigger,
+            cookie: self.cookie,
+            percpu_devid: false,
+        }
+    }
+
+    /// `line.config` is held.
+    fn install(self, cx: &mut ThreadCx, line: &'static Descriptor) -> Result<&'static Action> {
+        let new = self.new_action();
+        let admitted = admit(&new, &facts(line, &new)).map_err(|refusal| refused(refusal, line, self.name))?;
+        let threaded = admitted.plan.threads != 0;
+        let action = Box::new(Action {
+            next: AtomicPtr::new(core::ptr::null_mut()),
+            hard: UnsafeCell::new(self.hard),
+            thread: Cell::new(None),
+            run: AtomicU32::new(0),
+            mask: admitted.mask,
+            cookie: self.cookie,
+            flags: admitted.flags,
+            forced: admitted.plan.forced,
+            name: table::name(self.name),
+            thread_runs: AtomicU32::new(0),
+            ready: Completion::new(),
+            exited: Completion::new(),
+            warned: Cell::new(false),
+            percpu: None,
+        });
+        let action = Box::into_raw(action);
+        // SAFETY: just made, not linked; `Line::release` or the failure paths below free it.
+        let release = || drop(unsafe { Box::from_raw(action) });
+        if threaded {
+            // SAFETY: as above; the thread's reference ends before `release` of a linked action frees it.
+            let shared: &'static Action = unsafe { &*action };
+            let name = format!("irq/{}-{}", line.intid, self.name);
+            let made = match (self.threaded, self.handler) {
+                (Some(f), _) => make(&name, self.policy, line, shared, f),
+                (None, Some(f)) => make(&name, self.policy, line, shared, as_thread(f)),
+                (None, None) => Err(Error::Invalid),
+            };
+            let thread = match made {
+                Ok(thread) => thread,
+                Err(error) => {
+                    release();
+                    return Err(error);
+                }
+            };
+            shared.thread.set(Some(thread));
+            crate::sched::start(thread);
+            shared.ready.wait(cx);
+        }
+        // SAFETY: from here on shared references only.
+        let action: &'static Action = unsafe { &*action };
+        if let Err(error) = connect(line, action, &admitted, self.flags) {
+            super::line::stop_thread(cx, action);
+            release();
+            return Err(error);
+        }
+        Ok(action)
+    }
+}
+
+/// What the line has already.
+fn facts(line: &'static Descriptor, new: &NewAction) -> LineFacts {
+    let (trigger, requestable, percpu) = line.with(|g| (g.trigger, g.requestable, g.percpu));
+    let mut facts = LineFacts::new(trigger);
+    facts.requestable = requestable;
+    facts.percpu_devid = percpu;
+    facts.force_threads = true; // the rt model
+    for a in line.actions() {
+        facts.saw(&Installed { flags: a.flags, cookie: a.cookie, masks: a.mask }, new);
+    }
+    facts
+}
+
+fn refused(refusal: Refusal, line: &'static Descriptor, name: &str) -> Error {
+    if refusal.warns()
+        && let Refusal::Mismatch { what, .. } = refusal
+    {
+        let what = match what {
+            Mismatch::Shared => "not shared by both",
+            Mismatch::Trigger => "different triggers",
+            Mismatch::Oneshot => "ONESHOT by one only",
+            Mismatch::PerCpu => "per-CPU by one only",
+        };
+        let owner = line.actions().next().map_or("", |a| a.name.as_str());
+        report::warn!("irq {}: {} does not fit {}: {}", line.intid, name, owner, what);
+    }
+    if refusal.is_busy() { Error::Busy } else { Error::Invalid }
+}
+
+/// An ordinary handler, forced into a thread.
+fn as_thread(mut f: BhFn) -> ThreadFn {
+    Box::new(move |_| {
+        // SAFETY: the thread runs a bottom half here; the token dies with the call.
+        f(&mut unsafe { BhCx::new() })
+    })
+}
+
+fn make(
+    name: &str,
+    policy: Policy,
+    line: &'static Descriptor,
+    action: &'static Action,
+    handler: ThreadFn,
+) -> Result<crate::thread::Ref> {
+    let body = Box::new(move |cx: &mut ThreadCx| thread::body(line, action, cx, handler));
+    Builder::new(name).policy(policy).kind(Kind::Irq).make(body)
+}
+
+/// Sets the trigger, links the action behind the others and starts the line up.
+fn connect(line: &'static Descriptor, action: &'static Action, admitted: &Admitted, asked: Flags) -> Result<()> {
+    let intid = line.intid;
+    let local = percpu::this().redistributor();
+    if admitted.first {
+        let sense = match admitted.trigger {
+            Trigger::LevelHigh => Sense::Level,
+            Trigger::EdgeRising => Sense::Edge,
+            // The controller has no other kinds of SPI (GIC architecture 1.2.2).
+            _ => return Err(Error::Invalid),
+        };
+        line.with(|_| gic().set_sense(local, intid, sense, &mut |_| {})).map_err(|_| Error::Invalid)?;
+    }
+    line.with(|g| {
+        let Guarded { state, detector, trigger, .. } = g;
+        if admitted.first {
+            *trigger = admitted.trigger;
+            state.configure(Settings {
+                oneshot: match admitted.flags {
+                    f if !f.contains(Flags::ONESHOT) => OneShot::No,
+                    // One sharer's thread cannot end the interrupt for all; and without split end there is no holding.
+                    f if f.contains(Flags::SHARED) || !gic().splits_end() => OneShot::Mask,
+                    _ => OneShot::Hold,
+                },
+                level: admitted.trigger.is_level(),
+                needs_resend: false,
+                unlazy: asked.contains(Flags::DISABLE_UNLAZY),
+            });
+            detector.reset(!asked.contains(Flags::NO_DEBUG));
+            state.set_action(true);
+            line.actions.store(core::ptr::from_ref(action).cast_mut(), Release);
+            if !asked.contains(Flags::NO_AUTOEN)
+                && let Ok(chip) = state.enable()
+            {
+                apply(chip, intid);
+            }
+        } else {
+            if let Some(last) = line.actions().last() {
+                last.next.store(core::ptr::from_ref(action).cast_mut(), Release);
+            }
+            if asked.contains(Flags::DISABLE_UNLAZY) {
+                state.set_unlazy();
+            }
+            detector.restart();
+            if let Some(chip) = state.spurious_rearm() {
+                apply(chip, intid);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// A PPI's handler: called by several CPUs at once.
+pub(crate) struct PerCpuAction {
+    pub handler: Box<dyn Fn(&mut HardIrqCx<'_>) + Send + Sync>,
+}
+
+/// A private line with a handler; enabled a CPU at a time. It stays installed.
+pub struct PerCpuLine {
+    line: &'static Descriptor,
+}
+
+/// Installs a handler on a private line (PPI). It runs in hard context on every model, on each CPU that enables it.
+///
+/// # Errors
+/// [`Error::Invalid`]: not a private line. [`Error::Busy`]: taken. [`Error::NotFound`]: no such line.
+/// [`Error::WrongContext`]: in an atomic section.
+#[track_caller]
+pub fn request_percpu(
+    cx: &mut ThreadCx,
+    irq: Irq,
+    name: &str,
+    handler: impl Fn(&mut HardIrqCx<'_>) + Send + Sync + 'static,
+) -> Result<PerCpuLine> {
+    context_check::must_sleep(cx)?;
+    let line = descriptor(irq)?;
+    let percpu = line.with(|g| g.percpu && g.requestable);
+    if !percpu {
+        return Err(Error::Invalid);
+    }
+    line.config.down(cx);
+    publish(line);
+    let free = line.actions().next().is_none();
+    if free {
+        let action = Box::new(Action {
+            next: AtomicPtr::new(core::ptr::null_mut()),
+            hard: UnsafeCell::new(None),
+            thread: Cell::new(None),
+            run: AtomicU32::new(0),
+            mask: 0,
+            cookie: None,
+            flags: Flags::PERCPU | Flags::TIMER,
+            forced: false,
+            name: table::name(name),
+            thread_runs: AtomicU32::new(0),
+            ready: Completion::new(),
+            exited: Completion::new(),
+            warned: Cell::new(false),
+            percpu: Some(PerCpuAction { handler: Box::new(handler) }),
+        });
+        line.actions.store(Box::into_raw(action), Release);
+    }
+    let _ = line.config.up(cx);
+    if free { Ok(PerCpuLine { line }) } else { Err(Error::Busy) }
+}
+
+impl PerCpuLine {
+    /// Lets the line through on the CPU that calls.
+    pub fn enable(&self, cx: &mut ThreadCx) {
+        let _pinned = crate::preempt::disable(cx);
+        gic().unmask(percpu::this().redistributor(), self.line.intid);
+    }
+    /// Masks the line on the CPU that calls.
+    pub fn disable(&self, cx: &mut ThreadCx) {
+        let _pinned = crate::preempt::disable(cx);
+        gic().mask(percpu::this().redistributor(), self.line.intid);
+    }
+}

@@ -1,0 +1,143 @@
+//! How often did which line fire, and who serves it? What `irq` in the shell shows (IQ-22).
+use super::{
+    Flags, Trigger,
+    domain::{Descriptor, Irq, gic, lookup},
+};
+use crate::{
+    context_check,
+    cx::ThreadCx,
+    error::{Error, Result},
+    percpu,
+    thread::{Name, ThreadId},
+};
+use alloc::vec::Vec;
+use hw::atomic::{AtomicBool, Ordering::Relaxed};
+use logic::policy::Policy;
+
+hw::global! {
+    static DETECTOR: AtomicBool = AtomicBool::new(true);
+}
+/// Whether lines that nobody cares for are disabled (boot option `noirqdebug` turns it off).
+pub fn detector_enabled() -> bool {
+    DETECTOR.load(Relaxed)
+}
+/// Turns the detector of unhandled interrupts on or off.
+pub fn set_detector(on: bool) {
+    DETECTOR.store(on, Relaxed);
+}
+
+/// One installed handler, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Handler {
+    /// Its name.
+    pub name: Name,
+    /// Its thread's name, number and policy.
+    pub thread: Option<(Name, ThreadId, Policy)>,
+    /// Runs of its thread.
+    pub thread_runs: u32,
+    /// The model forced it into a thread.
+    pub forced: bool,
+    /// Its flags as installed, ONESHOT added or adopted.
+    pub flags: Flags,
+}
+
+/// One line, as it is shown.
+#[derive(Clone, Debug)]
+pub struct LineInfo {
+    /// The line.
+    pub irq: Irq,
+    /// Interrupts by CPU.
+    pub counts: [u32; percpu::MAX_CPUS],
+    /// Controller.
+    pub chip: &'static str,
+    /// Number in the controller.
+    pub hwirq: u32,
+    /// When it is taken to be asserted.
+    pub trigger: Trigger,
+    /// 0: it can fire.
+    pub depth: u32,
+    /// Interrupts that nobody handled.
+    pub unhandled: u32,
+    /// Handlers in the order of their registration.
+    pub handlers: Vec<Handler>,
+}
+
+impl LineInfo {
+    /// Interrupts on all CPUs.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().map(|&n| u64::from(n)).sum()
+    }
+}
+
+/// Interrupts that belong to no line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// INTID 1023 by CPU: nothing was pending after all.
+    pub spurious: [u32; percpu::MAX_CPUS],
+    /// INTIDs 1020, 1021 and 1022, all CPUs.
+    pub special: [u32; 3],
+    /// Lines without handler, by CPU.
+    pub unexpected: [u32; percpu::MAX_CPUS],
+}
+
+/// A line that is mapped.
+///
+/// # Errors
+/// [`Error::NotFound`]: it is not. [`Error::WrongContext`]: in an atomic section.
+#[track_caller]
+pub fn info(cx: &mut ThreadCx, irq: Irq) -> Result<LineInfo> {
+    context_check::must_sleep(cx)?;
+    let line = lookup(irq.intid()?).ok_or(Error::NotFound)?;
+    Ok(describe(cx, line))
+}
+
+fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
+    // Keeps the actions from being freed while they are read.
+    line.config.down(cx);
+    let handlers = line
+        .actions()
+        .map(|a| super::stats::Handler {
+            name: a.name.clone(),
+            thread: a.thread.get().map(|t| (t.identity().name.clone(), t.id(), t.policy.get())),
+            thread_runs: a.thread_runs.load(Relaxed),
+            forced: a.forced,
+            flags: a.flags,
+        })
+        .collect();
+    let _ = line.config.up(cx);
+    let (trigger, depth) = line.with(|g| (g.trigger, g.state.depth()));
+    LineInfo {
+        irq: Irq::new(line.intid),
+        counts: core::array::from_fn(|cpu| percpu::area(cpu).irqs.by_intid[line.intid as usize].get()),
+        chip: gic().name(),
+        hwirq: line.intid,
+        trigger,
+        depth,
+        unhandled: line.unhandled.get(),
+        handlers,
+    }
+}
+
+/// Calls `f` for every mapped line in the order of their numbers.
+pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, LineInfo)) {
+    for intid in 0..gic().lines() {
+        if let Some(line) = lookup(intid) {
+            let info = describe(cx, line);
+            f(cx, info);
+        }
+    }
+}
+
+/// Interrupts that belong to no line.
+pub fn totals() -> Totals {
+    let mut t = Totals::default();
+    for cpu in 0..percpu::MAX_CPUS {
+        let irqs = &percpu::area(cpu).irqs;
+        t.spurious[cpu] = irqs.spurious.get();
+        t.unexpected[cpu] = irqs.unexpected.get();
+        for (sum, count) in t.special.iter_mut().zip(&irqs.special) {
+            *sum += count.get();
+        }
+    }
+    t
+}

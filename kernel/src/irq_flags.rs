@@ -1,0 +1,76 @@
+//! Are interrupts masked on this CPU, and who masked them?
+//!
+//! A section restores what it found, not "enabled" (CX-02). Its end honours a pending switch, because a wake-up inside
+//! could not.
+use crate::{
+    cx::{AtomicCx, Irq, ThreadCx},
+    sched, thread,
+};
+use hw::irqs::Saved;
+
+/// A section with interrupts masked. Kept in guards.
+pub(crate) struct Off(Saved, AtomicCx<'static, Irq>);
+
+impl Off {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        // SAFETY: lent out by `cx` only, for as long as this masks interrupts.
+        Self(hw::irqs::save(), unsafe { AtomicCx::new() })
+    }
+}
+impl Off {
+    /// The token of the section.
+    #[inline(always)]
+    pub(crate) fn cx(&self) -> &AtomicCx<'_, Irq> {
+        &self.1
+    }
+    /// Whether interrupts are enabled when this is dropped.
+    #[inline(always)]
+    pub(crate) fn will_enable(&self) -> bool {
+        self.0.was_enabled()
+    }
+}
+impl Drop for Off {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if thread::current().preempt.preempt_due() != 0 && self.0.was_enabled() {
+            sched::preempt_masked();
+        }
+        hw::irqs::restore(self.0);
+    }
+}
+
+/// Interrupts are masked while this lives; its drop gives back what was there before.
+///
+/// A nested guard borrows the outer one's token, so dropping them in the wrong order does not compile (CX-02.2).
+#[must_use = "interrupts are as before as soon as this is dropped"]
+pub struct IrqGuard<'c> {
+    cx: AtomicCx<'c, Irq>,
+    _off: Off,
+}
+
+impl<'c> IrqGuard<'c> {
+    /// The token of the section.
+    pub fn cx(&mut self) -> &mut AtomicCx<'c, Irq> {
+        &mut self.cx
+    }
+}
+
+/// Masks interrupts until the guard is dropped.
+pub fn save(cx: &mut ThreadCx) -> IrqGuard<'_> {
+    let _ = cx;
+    // SAFETY: interrupts are masked as long as `_off`, dropped with the guard, is there.
+    IrqGuard { _off: Off::new(), cx: unsafe { AtomicCx::new() } }
+}
+
+/// As [`save`], inside a section that masks interrupts already.
+pub fn save_in<'c>(cx: &'c mut AtomicCx<'_, Irq>) -> IrqGuard<'c> {
+    let _ = cx;
+    // SAFETY: as `save`.
+    IrqGuard { _off: Off::new(), cx: unsafe { AtomicCx::new() } }
+}
+
+/// Whether interrupts are enabled on this CPU.
+pub fn enabled() -> bool {
+    hw::irqs::enabled()
+}

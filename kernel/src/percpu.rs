@@ -1,0 +1,120 @@
+//! What does each CPU have of its own?
+//!
+//! The area is reached through a register, so only code that cannot migrate may keep a reference to it: it is opened
+//! with a token that pins. What is in it is either changed with interrupts masked by its own CPU, or locked.
+use crate::{
+    cx::{AtomicCx, PinnedAt},
+    irq, log, sched, time,
+};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use hw::gic::Redistributor;
+
+/// CPUs that an image can use.
+pub const MAX_CPUS: usize = 8;
+
+/// One CPU's own data. In this order, because the interrupt path reaches the first two.
+#[repr(C)]
+pub struct PerCpu {
+    /// Ready threads.
+    pub(crate) runqueue: sched::CpuQueue,
+    /// Interrupts that this CPU took, by INTID, and the odd ones.
+    pub(crate) irqs: irq::CpuCounts,
+    /// Number of the CPU, from 0 in the order of the device tree.
+    pub(crate) id: Cell<usize>,
+    /// Affinity of the CPU (MPIDR fields).
+    pub(crate) affinity: Cell<u64>,
+    /// High-resolution timers and the event device.
+    pub(crate) timers: time::CpuTimers,
+    /// The interrupt controller's part for this CPU.
+    pub(crate) redistributor: Cell<Option<&'static Redistributor>>,
+    /// Log records of this CPU.
+    pub(crate) log: log::CpuLog,
+}
+
+// SAFETY: `id`, `affinity` and `redistributor` are written once, by the CPU itself before it is online; the rest says
+// for itself who may touch it.
+unsafe impl Sync for PerCpu {}
+
+impl PerCpu {
+    const fn new() -> Self {
+        Self {
+            id: Cell::new(0),
+            affinity: Cell::new(0),
+            runqueue: sched::CpuQueue::new(),
+            timers: time::CpuTimers::new(),
+            irqs: irq::CpuCounts::new(),
+            redistributor: Cell::new(None),
+            log: log::CpuLog::new(),
+        }
+    }
+    /// This CPU's redistributor; there is one from the start of the interrupt controller on.
+    #[inline(always)]
+    pub(crate) fn redistributor(&self) -> &'static Redistributor {
+        match self.redistributor.get() {
+            Some(r) => r,
+            None => crate::report::bug!("interrupt controller used before it was started"),
+        }
+    }
+}
+
+hw::global! {
+    static AREAS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
+    /// CPUs that run threads.
+    static ONLINE: AtomicU32 = AtomicU32::new(0);
+}
+
+/// Makes area `id` this CPU's own. Once a CPU, before anything else on it.
+pub(crate) fn adopt(id: usize) -> &'static PerCpu {
+    let area = area(id);
+    area.id.set(id);
+    area.affinity.set(hw::cpu::affinity());
+    // SAFETY: `local` expects exactly this.
+    unsafe { hw::cpu::set_local(core::ptr::from_ref(area).cast()) };
+    ONLINE.store(ONLINE.load(Relaxed) + 1, Relaxed);
+    area
+}
+
+/// Area of CPU `id`, below [`MAX_CPUS`].
+pub(crate) fn area(id: usize) -> &'static PerCpu {
+    let areas: &[PerCpu; MAX_CPUS] = &AREAS;
+    // SAFETY: kernel statics live as long as the machine, and all that runs, runs on the machine.
+    unsafe { &*core::ptr::from_ref(&areas[id % MAX_CPUS]) }
+}
+
+/// This CPU's area. The caller cannot migrate: preemption or interrupts are off, or it is bound to its CPU.
+#[inline(always)]
+pub(crate) fn this() -> &'static PerCpu {
+    // SAFETY: `adopt` stored an area of `AREAS` there before anything else ran on this CPU.
+    unsafe { &*hw::cpu::local().cast() }
+}
+
+/// Number of CPUs that run threads.
+pub fn online() -> u32 {
+    ONLINE.load(Relaxed)
+}
+
+/// Number of the CPU that runs the caller.
+pub fn id<L>(_: &impl PinnedAt<L>) -> usize {
+    this().id.get()
+}
+
+/// One value a CPU.
+pub struct PerCpuValue<T>([T; MAX_CPUS]);
+
+impl<T: Sync> PerCpuValue<T> {
+    /// The values by CPU number.
+    pub const fn new(values: [T; MAX_CPUS]) -> Self {
+        Self(values)
+    }
+    /// This CPU's value, and a token of the pin that keeps it this CPU's.
+    pub fn open<'a, L, C: PinnedAt<L>>(&'a self, cx: &'a mut C) -> (&'a T, AtomicCx<'a, L>) {
+        let _ = cx;
+        // SAFETY: the caller's section of level `L` is borrowed for as long as the token lives.
+        (&self.0[this().id.get()], unsafe { AtomicCx::new() })
+    }
+    /// The value of CPU `id`, if there is such a CPU.
+    pub fn of(&self, id: usize) -> Option<&T> {
+        self.0.get(id)
+    }
+}

@@ -1,0 +1,231 @@
+//! May this CPU switch to another thread now?
+//!
+//! The count of reasons why not travels with the thread ([`logic::preempt`] has its fields), the wish to switch stands
+//! beside it. Leaving the last section honours the wish, so a wake-up that could not preempt is never forgotten (PM-08).
+use crate::{
+    cx::{AtomicCx, Thread as ThreadLevel, ThreadCx},
+    report, sched,
+    thread::{self, Thread},
+};
+use core::marker::PhantomData;
+use core::panic::Location;
+// Not the machine's alias: these words belong to the running thread and its CPU alone, so the simulation needs no point here.
+use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, compiler_fence};
+use logic::preempt::{Count, HARDIRQ, Misuse};
+
+/// A thread's own word, changed by the CPU that runs it and by interrupts on that CPU, which leave it as they found it.
+#[repr(C)]
+pub(crate) struct Preempt {
+    count: AtomicU32,
+    /// Not 0: somebody more urgent is ready.
+    resched: AtomicU32,
+    /// Where the count left 0, for reports.
+    site: AtomicPtr<Location<'static>>,
+}
+
+impl Preempt {
+    pub(crate) const fn new(depth: u32) -> Self {
+        Self { count: AtomicU32::new(depth), resched: AtomicU32::new(0), site: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+    /// The thread's own part of the count: whether it may be switched away from.
+    #[inline(always)]
+    pub(crate) fn own(&self) -> u32 {
+        self.count.load(Relaxed)
+    }
+    /// The whole count. That an interrupt is being served need not be counted: the stack pointer in use tells.
+    pub(crate) fn count(&self) -> Count {
+        Count(self.own() | if hw::cpu::in_interrupt() { HARDIRQ } else { 0 })
+    }
+    /// Forces the count: a leak was found and reported.
+    pub(crate) fn restore(&self, count: Count) {
+        self.count.store(count.0, Relaxed);
+    }
+    #[inline(always)]
+    pub(crate) fn resched_wanted(&self) -> bool {
+        self.resched.load(Relaxed) != 0
+    }
+    #[inline(always)]
+    pub(crate) fn want_resched(&self) {
+        self.resched.store(1, Relaxed);
+    }
+    #[inline(always)]
+    pub(crate) fn clear_resched(&self) {
+        self.resched.store(0, Relaxed);
+    }
+    /// At interrupt return: not 0 if the thread should be preempted now.
+    #[inline(always)]
+    pub(crate) fn preempt_due(&self) -> u32 {
+        if self.count.load(Relaxed) == 0 { self.resched.load(Relaxed) } else { 0 }
+    }
+    /// Where preemption was disabled, if it is.
+    pub(crate) fn site(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: only `&'static Location`s are stored there.
+        if self.count().in_atomic() { unsafe { self.site.load(Relaxed).as_ref() } } else { None }
+    }
+}
+
+/// A section with preemption off. Kept in guards; its drop is where a pending switch happens.
+pub(crate) struct Off(PhantomData<*mut ()>);
+
+impl Off {
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        enter();
+        Self(PhantomData)
+    }
+}
+impl Drop for Off {
+    #[inline(always)]
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+#[inline(always)]
+#[track_caller]
+fn enter() {
+    let word = &thread::current().preempt;
+    let count = word.count.load(Relaxed);
+    if count & 0xff >= logic::preempt::DEPTH_WARN - 1 {
+        deep(word);
+    }
+    word.count.store(count + 1, Relaxed);
+    if count == 0 {
+        word.site.store(core::ptr::from_ref(Location::caller()).cast_mut(), Relaxed);
+    }
+    compiler_fence(SeqCst);
+}
+
+#[inline(always)]
+fn leave() {
+    compiler_fence(SeqCst);
+    let word = &thread::current().preempt;
+    let count = word.count.load(Relaxed);
+    if count & 0xff == 0 {
+        report::warn!("preempt_enable without preempt_disable, count {:#x}", count);
+        return;
+    }
+    word.count.store(count - 1, Relaxed);
+    if count == 1 && word.resched_wanted() {
+        sched::preempt_if_enabled();
+    }
+}
+
+#[cold]
+#[track_caller]
+fn deep(word: &Preempt) {
+    match word.count().disable().1 {
+        Some(Misuse::Deep) => {
+            report::warn!("preemption disabled {} times, missing enables?", logic::preempt::DEPTH_WARN);
+        }
+        Some(Misuse::Overflow) => report::bug!("preempt count overflow"),
+        _ => {}
+    }
+}
+
+/// Preemption is off while this lives. Dropping it switches threads if one more urgent became ready meanwhile.
+#[must_use = "preemption is on again as soon as this is dropped"]
+pub struct PreemptGuard<'c> {
+    cx: AtomicCx<'c, ThreadLevel>,
+    _off: Off,
+}
+
+impl<'c> PreemptGuard<'c> {
+    /// The token of the section.
+    pub fn cx(&mut self) -> &mut AtomicCx<'c, ThreadLevel> {
+        &mut self.cx
+    }
+}
+
+/// Disables preemption until the guard is dropped. Interrupts still happen; sleeping does not compile.
+#[track_caller]
+pub fn disable(cx: &mut ThreadCx) -> PreemptGuard<'_> {
+    let _ = cx;
+    // SAFETY: preemption is off as long as `_off`, dropped with the guard, is there.
+    PreemptGuard { _off: Off::new(), cx: unsafe { AtomicCx::new() } }
+}
+
+/// Queries about the context that code runs in, callable anywhere (CX-01).
+pub mod context {
+    use super::*;
+    /// The whole count of the running thread.
+    pub fn preempt_count() -> u32 {
+        thread::current().preempt.count().counts()
+    }
+    /// In an NMI?
+    pub fn in_nmi() -> bool {
+        thread::current().preempt.count().in_nmi()
+    }
+    /// In a hard interrupt handler?
+    pub fn in_hardirq() -> bool {
+        thread::current().preempt.count().in_hardirq()
+    }
+    /// In a thread's own code?
+    pub fn in_task() -> bool {
+        thread::current().preempt.count().in_task()
+    }
+    /// Is sleeping forbidden by the count?
+    pub fn in_atomic() -> bool {
+        thread::current().preempt.count().in_atomic()
+    }
+    /// Could the running thread be preempted here?
+    pub fn preemptible() -> bool {
+        thread::current().preempt.count().preemptible(hw::irqs::enabled())
+    }
+}
+
+/// For tests of the detectors: unbalances the count on purpose.
+pub mod hook {
+    /// Enables preemption without a disable before it.
+    ///
+    /// # Safety
+    /// Sound, but breaks the pairing that every section relies on; for tests.
+    pub unsafe fn enable() {
+        super::leave();
+    }
+    /// Disables preemption without a guard.
+    ///
+    /// # Safety
+    /// As [`enable`].
+    #[track_caller]
+    pub unsafe fn disable() {
+        super::enter();
+    }
+}
+
+/// What a callback must leave as it found it.
+#[derive(Clone, Copy)]
+pub(crate) struct Balance(Count);
+
+impl Balance {
+    /// The count before a callback.
+    #[inline(always)]
+    pub(crate) fn begin(thread: &Thread) -> Self {
+        Self(Count(thread.preempt.own()))
+    }
+    /// What it is to be, whatever it is now.
+    pub(crate) fn begin_with(count: Count) -> Self {
+        Self(count)
+    }
+    /// Whether it is as it was.
+    #[inline(always)]
+    pub(crate) fn holds(self, thread: &Thread) -> bool {
+        thread.preempt.own() == self.0.0
+    }
+    /// Compares after it, reports and mends a leak (CX-04).
+    #[inline(always)]
+    pub(crate) fn end(self, thread: &Thread, what: &str) {
+        let now = Count(thread.preempt.own());
+        if now != self.0 {
+            leaked(thread, what, self.0, now);
+        }
+    }
+}
+
+#[cold]
+fn leaked(thread: &Thread, what: &str, before: Count, now: Count) {
+    thread.preempt.restore(before);
+    report::warn!("{} returned with preempt count {:#x}, entered with {:#x}", what, now.0, before.0);
+}

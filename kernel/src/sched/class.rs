@@ -1,0 +1,209 @@
+//! What changes when a thread's policy changes, and when does a slice end?
+//!
+//! FIFO threads run until they block. RR and fair threads share the CPU with their equals: while equals wait, one timer
+//! a CPU ends the running thread's slice. Without equals there is no timer.
+use super::{Inner, wake::ready_beside};
+use crate::{
+    cx::{HardIrqCx, ThreadCx},
+    error::{Error, Result},
+    percpu, sched,
+    thread::{self, Ref, State, ThreadId, Traits},
+    time::{self, Restart, TimerCore},
+};
+use core::time::Duration;
+use hw::atomic::{AtomicI32, Ordering::Relaxed};
+use logic::{
+    policy::{Level, Policy},
+    runqueue::{Place, RunningChange},
+    slice::{self, Charge, Slice},
+};
+
+/// The fair policy with nice 0, which threads have unless told otherwise.
+pub(crate) const NORMAL: Policy = match Policy::other(0) {
+    Ok(policy) => policy,
+    Err(_) => unreachable!(),
+};
+
+hw::global! {
+    /// `sched_rr_timeslice_ms` as it was written.
+    static RR_TIMESLICE_MS: AtomicI32 = AtomicI32::new(slice::RR_DEFAULT_MS as i32);
+}
+
+/// How long an RR thread runs while equals wait, in milliseconds.
+pub fn rr_timeslice_ms() -> u32 {
+    slice::rr_timeslice_ms(RR_TIMESLICE_MS.load(Relaxed))
+}
+/// Sets it; zero or less means the default of 100. Threads take it over at their next slice.
+pub fn set_rr_timeslice_ms(ms: i32) {
+    RR_TIMESLICE_MS.store(ms, Relaxed);
+}
+
+/// How long the thread runs while equals wait; zero for a FIFO thread, which has no slice.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread.
+pub fn rr_interval(id: ThreadId) -> Result<Duration> {
+    thread::policy(id).map(|policy| Duration::from_nanos(slice::rr_interval_ns(policy, rr_timeslice_ms())))
+}
+
+/// The timer that ends slices on one CPU.
+pub(crate) struct Slicing {
+    timer: TimerCore,
+    /// Armed for the running thread; else, if it is queued, it is left over from another one and ends nobody's turn.
+    armed: bool,
+}
+impl Slicing {
+    pub(crate) const fn new() -> Self {
+        Self { timer: TimerCore::new(slice_end), armed: false }
+    }
+}
+
+fn full(policy: Policy) -> u64 {
+    slice::slice_ns(policy, rr_timeslice_ms()).unwrap_or(0)
+}
+
+/// Charges `prev` for the `ran` ticks that end now, and sees to the end of `next`'s slice.
+#[inline(never)]
+pub(super) fn switch_slices(q: &mut Inner, prev: Ref, next: Ref, ran: u64) {
+    q.slicing.armed = false;
+    if prev.traits.get().contains(Traits::SLICED) {
+        // A slice that is used up by blocking or yielding is full again; that is all.
+        let _ = charge(prev, ran);
+    }
+    if next.traits.get().contains(Traits::SLICED) && q.ready.has_equal(next.level.get()) && q.idle != Some(next) {
+        arm(q, next);
+    }
+}
+
+fn charge(thread: Ref, ran: u64) -> Charge {
+    let mut slice = thread.slice.get();
+    let charge = slice.charge(time::ticks_to_ns(ran), full(thread.policy.get()));
+    thread.slice.set(slice);
+    charge
+}
+
+/// Makes the CPU's timer fire when the running thread's slice is used up.
+fn arm(q: &mut Inner, running: Ref) {
+    q.slicing.armed = true;
+    let end = time::now().saturating_add_ns(running.slice.get().left_ns());
+    // Full: the slice ends late, at the next switch.
+    let _ = time::start_masked(&q.slicing.timer, end);
+}
+
+/// An equal of the running thread became ready; from now on its slice counts.
+#[inline(never)]
+pub(super) fn equal_arrived(q: &mut Inner, running: Ref) {
+    if !q.slicing.armed {
+        // Alone it could not use its slice up: what it ran beyond is forgiven.
+        let _ = account(q, running);
+        arm(q, running);
+    }
+}
+
+/// Charges the running thread for the time that it has run since the last switch or the last time this was asked.
+fn account(q: &mut Inner, running: Ref) -> Charge {
+    let now = time::ticks_unordered();
+    let ran = now - q.since;
+    q.since = now;
+    running.runtime.set(running.runtime.get() + ran);
+    charge(running, ran)
+}
+
+/// The CPU goes idle: a slice timer that was left over must not wake it.
+pub(super) fn entering_idle() {
+    percpu::this().runqueue.with(|q| {
+        if q.slicing.timer.is_queued() {
+            time::cancel(&q.slicing.timer);
+        }
+    });
+}
+
+/// The slice timer: ends the running thread's turn, or comes back when that is due.
+fn slice_end(_: &TimerCore, _: &mut HardIrqCx<'_>) -> Restart {
+    percpu::this().runqueue.with(|q| {
+        let Some(running) = q.running else { return };
+        let armed = core::mem::replace(&mut q.slicing.armed, false);
+        if !armed || !running.traits.get().contains(Traits::SLICED) || !q.ready.has_equal(running.level.get()) {
+            return;
+        }
+        match account(q, running) {
+            Charge::Expired => {
+                running.traits.set(running.traits.get() | Traits::TO_TAIL);
+                running.preempt.want_resched();
+            }
+            Charge::Left(_) => arm(q, running),
+        }
+    });
+    Restart::No
+}
+
+/// Changes a thread's policy and priority; queue positions follow SC-02.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread. [`Error::Invalid`]: the idle thread has no policy.
+pub fn set(cx: &mut ThreadCx, id: ThreadId, policy: Policy) -> Result<()> {
+    let _ = cx;
+    if id == ThreadId::IDLE {
+        return Err(Error::Invalid);
+    }
+    let thread = thread::table::find(id).ok_or(Error::NotFound)?;
+    let saved = hw::irqs::save();
+    let changed = percpu::this().runqueue.with(|q| change(q, thread, id, policy));
+    hw::irqs::restore(saved);
+    let me = &thread::current().preempt;
+    if saved.was_enabled() && me.preempt_due() != 0 {
+        sched::preempt();
+    }
+    changed
+}
+
+fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy) -> Result<()> {
+    if thread.state() == State::Dead || thread.id() != id {
+        return Err(Error::NotFound);
+    }
+    let before = thread.policy.replace(policy);
+    let mut traits = thread.traits.get();
+    traits.set(Traits::SLICED, slice::slice_ns(policy, rr_timeslice_ms()).is_some());
+    thread.traits.set(traits);
+    if full(before) != full(policy) {
+        // Whoever comes to share its time begins with a full slice; what it ran before does not count.
+        if q.running == Some(thread) {
+            let _ = account(q, thread);
+            q.slicing.armed = false;
+        }
+        thread.slice.set(Slice::full(full(policy)));
+    }
+    set_level(q, thread, policy.level());
+    Ok(())
+}
+
+/// Moves a thread to another level, wherever it is now.
+fn set_level(q: &mut Inner, thread: Ref, to: Level) {
+    let from = thread.level.get();
+    thread.level.set(to);
+    if q.running == Some(thread) {
+        match q.ready.running_changed(from, to) {
+            RunningChange::Continue => {
+                if thread.traits.get().contains(Traits::SLICED) && q.ready.has_equal(to) {
+                    equal_arrived(q, thread);
+                }
+            }
+            RunningChange::Preempt(place) => {
+                let mut traits = thread.traits.get();
+                traits.set(Traits::TO_TAIL, place == Place::Tail);
+                thread.traits.set(traits);
+                thread.preempt.want_resched();
+            }
+        }
+    } else if thread.state() == State::Running {
+        q.ready.move_level(thread, from, to);
+        let Some(running) = q.running else { return };
+        if logic::runqueue::preempts(to, running.level.get()) {
+            running.preempt.want_resched();
+        } else {
+            ready_beside(q, running, to);
+        }
+    } else if from != to {
+        thread.waiting.resort(thread);
+    }
+}

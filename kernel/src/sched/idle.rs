@@ -1,0 +1,37 @@
+//! What does a CPU do when no thread is ready?
+use crate::{report, thread, time, trace};
+use hw::atomic::{AtomicU64, Ordering::Relaxed};
+
+hw::global! {
+    static WAITS: AtomicU64 = AtomicU64::new(0);
+}
+
+/// How often a CPU went to wait for an interrupt.
+pub fn waits() -> u64 {
+    WAITS.load(Relaxed)
+}
+
+/// The idle thread's loop.
+///
+/// Interrupts are masked from the check to the wait: one that makes a thread ready in between is pending then, and
+/// ends the wait at once (BU-06). Unmasking takes it, and interrupt return switches to the thread.
+pub(crate) fn run() -> ! {
+    loop {
+        hw::irqs::disable();
+        let me = thread::current();
+        if me.preempt.own() != 0 {
+            report::bug!("idle with preempt count {:#x}", me.preempt.own());
+        }
+        if me.preempt.resched_wanted() {
+            hw::irqs::enable();
+            super::preempt();
+            continue;
+        }
+        super::class::entering_idle();
+        time::entering_idle();
+        WAITS.store(WAITS.load(Relaxed) + 1, Relaxed);
+        trace::record(trace::IDLE, 0, 0);
+        hw::cpu::wait_for_interrupt();
+        hw::irqs::enable();
+    }
+}

@@ -1,0 +1,264 @@
+//! How does a CPU get from one thread to the next?
+//!
+//! Each CPU has a queue of ready threads under its own raw lock; the running thread is not in it. A switch goes
+//!
+//! 1. interrupts masked, queue locked;
+//! 2. the running thread is put back (preempted: head; yielding: tail) or left out (blocked), the next one taken;
+//! 3. run time charged, slice armed if equals wait;
+//! 4. `hw::context::switch`: from here on the *next* thread runs;
+//! 5. the next thread drops the lock that the previous one took: until then nobody can pick the previous one up.
+//!
+//! Interrupt entry → `wake` → interrupt return → `preempt` is the path that the whole kernel is about.
+use crate::{
+    percpu, report,
+    sync::raw::SpinWord,
+    thread::{self, Ref, State, Traits},
+    time, trace,
+};
+use core::cell::UnsafeCell;
+use hw::atomic::Ordering::{Relaxed, SeqCst};
+use logic::runqueue::{Place, RunQueue};
+
+mod accounting;
+mod class;
+mod idle;
+mod preempt;
+mod wake;
+
+pub use accounting::idle_ns;
+pub(crate) use accounting::runtime_ns;
+pub(crate) use class::{NORMAL, Slicing};
+pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
+pub use idle::waits as idle_waits;
+pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
+pub(crate) use wake::{start, wake, wake_last, wake_masked, wake_returning};
+
+/// The ready threads of one CPU.
+pub(crate) struct CpuQueue {
+    word: SpinWord,
+    inner: UnsafeCell<Inner>,
+}
+
+// SAFETY: `inner` is reached only with `word` held.
+unsafe impl Sync for CpuQueue {}
+
+pub(crate) struct Inner {
+    ready: RunQueue<Ref>,
+    running: Option<Ref>,
+    idle: Option<Ref>,
+    /// The thread that ended last; its stack is free since the switch away from it was done.
+    dead: Option<Ref>,
+    /// Counter value of the last switch.
+    since: u64,
+    slicing: Slicing,
+}
+
+impl Inner {
+    #[inline(always)]
+    fn running(&self) -> Ref {
+        debug_assert!(self.running.is_some());
+        // SAFETY: `adopt_idle` sets it before anything else happens on this CPU, and nobody takes it away.
+        unsafe { self.running.unwrap_unchecked() }
+    }
+}
+
+impl CpuQueue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            word: SpinWord::new(),
+            inner: UnsafeCell::new(Inner {
+                ready: RunQueue::new(),
+                running: None,
+                idle: None,
+                dead: None,
+                since: 0,
+                slicing: Slicing::new(),
+            }),
+        }
+    }
+    /// Takes the lock. Interrupts are masked.
+    ///
+    /// # Safety
+    /// [`Self::unlock`] follows on this CPU before the reference is used again.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the lock makes it exclusive")]
+    unsafe fn lock(&self) -> &mut Inner {
+        self.word.acquire();
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.inner.get() }
+    }
+    /// # Safety
+    /// The lock is held by this CPU and what `lock` gave is not used any more.
+    #[inline(always)]
+    unsafe fn unlock(&self) {
+        self.word.release();
+    }
+    /// Runs `f` under the lock, interrupts masked.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
+        let saved = hw::irqs::save();
+        // SAFETY: unlocked below; `f` does not switch.
+        let result = f(unsafe { self.lock() });
+        // SAFETY: taken above.
+        unsafe { self.unlock() };
+        hw::irqs::restore(saved);
+        result
+    }
+}
+
+/// The thread that runs now becomes this CPU's idle thread.
+pub(crate) fn adopt_idle(idle: Ref) {
+    // SAFETY: `current` expects a thread that is never freed.
+    unsafe { hw::cpu::set_current(core::ptr::from_ref(idle.0).cast()) };
+    idle.context.adopt();
+    percpu::this().runqueue.with(|q| {
+        q.idle = Some(idle);
+        q.running = Some(idle);
+        q.since = hw::clock::ticks();
+    });
+}
+
+/// The boot context goes on as its CPU's idle thread.
+pub(crate) fn adopt_idle_loop(_: Ref) -> ! {
+    // Boot was no idling.
+    percpu::this().runqueue.with(|q| q.since = hw::clock::ticks());
+    idle::run()
+}
+
+/// Charges the time since the last switch and makes `next` the running thread, but for its stack. `traits`: those of
+/// `prev`.
+#[inline(always)]
+fn prepare_switch(q: &mut Inner, prev: Ref, traits: Traits, next: Ref) {
+    let now = time::ticks_unordered();
+    let ran = now - q.since;
+    q.since = now;
+    prev.runtime.set(prev.runtime.get() + ran);
+    if (traits | next.traits.get()).contains(Traits::SLICED) {
+        class::switch_slices(q, prev, next, ran);
+    }
+    q.running = Some(next);
+    trace::record(trace::SWITCH, u64::from(prev.id().0), u64::from(next.id().0));
+    // SAFETY: `next` is a thread.
+    unsafe { hw::cpu::set_current(core::ptr::from_ref(next.0).cast()) };
+}
+
+/// Hands the CPU over; returns when `prev` runs again.
+///
+/// # Safety
+/// Interrupts are masked, this CPU's queue is locked and is `q`, `prev` runs, `next` was taken out of `q`.
+#[inline(always)]
+unsafe fn switch(q: &mut Inner, prev: Ref, traits: Traits, next: Ref) {
+    prepare_switch(q, prev, traits, next);
+    // SAFETY: interrupts are masked; the queue's lock keeps every other CPU from both contexts.
+    unsafe { hw::context::switch(&prev.context, &next.context) };
+    // SAFETY: this is the first thing after the switch.
+    unsafe { finish_switch() };
+}
+
+/// Second half of a switch, run by the thread that was switched to.
+///
+/// # Safety
+/// Interrupts are masked and this CPU's queue is still locked by the thread that it switched from.
+#[inline(always)]
+pub(crate) unsafe fn finish_switch() {
+    // SAFETY: the previous thread took the lock on this CPU and left it to us.
+    unsafe { percpu::this().runqueue.unlock() };
+}
+
+/// Frees the slot and stack of the thread that ended last on this CPU. Whoever has the queue's lock knows that it has
+/// left its stack: the lock is held across a switch.
+pub(crate) fn bury() {
+    if let Some(dead) = percpu::this().runqueue.with(|q| q.dead.take()) {
+        thread::table::release(dead);
+    }
+}
+
+/// Takes the most urgent ready thread, or the idle one.
+#[inline(always)]
+fn take_next(q: &mut Inner) -> Ref {
+    match q.ready.take_first().map(|(t, _)| t).or(q.idle) {
+        Some(next) => next,
+        None => report::bug!("a CPU without an idle thread schedules"),
+    }
+}
+
+#[cold]
+fn atomic_bug() -> ! {
+    let t = thread::current();
+    let site = t.preempt.site();
+    report::bug!(
+        "scheduling while atomic: {}, preempt count {:#x}, disabled at {}",
+        t.name(),
+        t.preempt.count().0,
+        report::Site(site)
+    );
+}
+
+/// The running thread gives the CPU away until somebody wakes it.
+///
+/// Returns at once if it was woken since it set its state. Interrupts are as before on return.
+#[inline(always)]
+pub(crate) fn block() {
+    let prev = Ref(thread::current());
+    let saved = hw::irqs::save();
+    if prev.preempt.own() != 0 || !saved.was_enabled() {
+        atomic_bug();
+    }
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; unlocked below or by the next thread.
+    let q = unsafe { queue.lock() };
+    // A wake-up that came between the caller's check of its condition and the lock made it Running again: no sleep.
+    if prev.state.load(Relaxed) == State::Running as u32 {
+        // SAFETY: taken above.
+        unsafe { queue.unlock() };
+    } else {
+        prev.preempt.clear_resched();
+        let next = take_next(q);
+        // SAFETY: interrupts masked, queue locked, `next` taken out.
+        unsafe { switch(q, prev, prev.traits.get(), next) };
+    }
+    hw::irqs::restore(saved);
+}
+
+/// The running thread lets its equals go first.
+#[inline]
+pub(crate) fn yield_now() {
+    let prev = Ref(thread::current());
+    let saved = hw::irqs::save();
+    if prev.preempt.own() != 0 || !saved.was_enabled() {
+        atomic_bug();
+    }
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; unlocked below or by the next thread.
+    let q = unsafe { queue.lock() };
+    prev.preempt.clear_resched();
+    match q.ready.give_way(prev, prev.level.get(), Place::Tail) {
+        // SAFETY: interrupts masked, queue locked, `next` taken out, `prev` queued.
+        Some((next, _)) => unsafe { switch(q, prev, prev.traits.get(), next) },
+        // SAFETY: taken above.
+        None => unsafe { queue.unlock() },
+    }
+    hw::irqs::restore(saved);
+}
+
+/// Announces that the running thread is about to wait. Whoever changes what it waits for afterwards will wake it.
+#[inline(always)]
+pub(crate) fn set_state(state: State) {
+    // Sequentially consistent: the condition is read after this is visible.
+    thread::current().state.store(state as u32, SeqCst);
+}
+
+/// The running thread is gone for good: its next switch is its last.
+pub(crate) fn leave() -> ! {
+    hw::irqs::disable();
+    bury();
+    let prev = Ref(thread::current());
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; the next thread unlocks.
+    let q = unsafe { queue.lock() };
+    prev.state.store(State::Dead as u32, Relaxed);
+    q.dead = Some(prev);
+    let next = take_next(q);
+    // SAFETY: interrupts masked, queue locked, `next` taken out; nobody queues a dead thread again.
+    unsafe { switch(q, prev, prev.traits.get(), next) };
+    report::bug!("a dead thread was switched to");
+}

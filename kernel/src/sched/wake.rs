@@ -1,0 +1,157 @@
+//! How does a waiting thread become ready, and who runs then?
+use super::{
+    Inner, class,
+    preempt::{preempt, stay_ready},
+    prepare_switch, switch,
+};
+use crate::{
+    irq_flags, percpu,
+    thread::{self, Ref, State, Traits},
+    trace,
+};
+use hw::{atomic::Ordering::Relaxed, upcall::Switch};
+use logic::{
+    policy::Level,
+    runqueue::{Place, preempts},
+};
+
+/// Makes a waiting thread ready. False if it was not waiting. Interrupts are masked.
+///
+/// The switch, if it is due, happens where the caller's section ends.
+#[inline(always)]
+pub(crate) fn wake_masked(thread: Ref) -> bool {
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; unlocked below.
+    let q = unsafe { queue.lock() };
+    let woken = wake_locked(q, thread);
+    // SAFETY: taken above.
+    unsafe { queue.unlock() };
+    woken
+}
+
+#[inline(always)]
+fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
+    if !State::is_waiting(thread.state.load(Relaxed)) {
+        return false;
+    }
+    thread.state.store(State::Running as u32, Relaxed);
+    trace::record(trace::WAKE, u64::from(thread.id().0), 0);
+    // On its way to sleep and not off the CPU yet: it will see its state.
+    if q.running != Some(thread) {
+        make_ready(q, thread, thread.level.get());
+    }
+    true
+}
+
+/// Queues a thread that became ready and asks for a switch if it outranks the running one.
+#[inline(always)]
+fn make_ready(q: &mut Inner, thread: Ref, level: Level) {
+    q.ready.enqueue(thread, level, Place::Tail);
+    let running = q.running();
+    if preempts(level, running.level.get()) {
+        running.preempt.want_resched();
+    } else if running.traits.get() != Traits::PLAIN {
+        ready_beside(q, running, level);
+    }
+}
+
+/// A thread became ready that does not outrank the running one by its level.
+#[inline(never)]
+pub(super) fn ready_beside(q: &mut Inner, running: Ref, level: Level) {
+    if q.idle == Some(running) {
+        running.preempt.want_resched();
+    } else if running.traits.get().contains(Traits::SLICED) && running.level.get() == level {
+        class::equal_arrived(q, running);
+    }
+}
+
+/// Makes a waiting thread ready as the last thing in a section, and ends the section.
+///
+/// Where the woken thread preempts the running one at once, it never stands in the queue: one lock for both.
+#[inline(always)]
+pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
+    let me = Ref(thread::current());
+    // With a preemption due already, somebody else may be more urgent still.
+    if me.preempt.own() == 0 && !me.preempt.resched_wanted() && section.will_enable() {
+        wake_or_switch(me, thread);
+    } else {
+        wake_masked(thread);
+    }
+    drop(section);
+}
+
+/// The running thread may be preempted here. Interrupts are masked.
+#[inline(always)]
+fn wake_or_switch(me: Ref, thread: Ref) {
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; unlocked below or by the next thread.
+    let q = unsafe { queue.lock() };
+    let waiting = State::is_waiting(thread.state.load(Relaxed));
+    if waiting && preempts(thread.level.get(), me.level.get()) && me.traits.get() == Traits::PLAIN {
+        thread.state.store(State::Running as u32, Relaxed);
+        trace::record(trace::WAKE, u64::from(thread.id().0), 0);
+        stay_ready(me);
+        q.ready.enqueue(me, me.level.get(), Place::Head);
+        // SAFETY: interrupts masked, queue locked; `thread` was waiting, so it is in no queue, and does not run, because
+        // its level is not the running one's.
+        unsafe { switch(q, me, Traits::PLAIN, thread) };
+    } else {
+        wake_locked(q, thread);
+        // SAFETY: taken above.
+        unsafe { queue.unlock() };
+    }
+}
+
+/// Makes a waiting thread ready as the last thing that an interrupt does. `None`: the interrupt's return decides who runs;
+/// else the woken thread preempts the interrupted one, and the answer is the interrupt's. Interrupts are masked.
+///
+/// As [`wake_last`]: the woken thread never stands in the queue.
+#[inline(always)]
+pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
+    let me = Ref(thread::current());
+    let queue = &percpu::this().runqueue;
+    // SAFETY: interrupts are masked; unlocked below or by the next thread.
+    let q = unsafe { queue.lock() };
+    let due = me.preempt.own() == 0 && !me.preempt.resched_wanted() && me.traits.get() == Traits::PLAIN;
+    let waiting = State::is_waiting(thread.state.load(Relaxed));
+    if due && waiting && preempts(thread.level.get(), me.level.get()) {
+        thread.state.store(State::Running as u32, Relaxed);
+        trace::record(trace::WAKE, u64::from(thread.id().0), 0);
+        trace::record(trace::IRQ_EXIT, u64::from(intid), 0);
+        stay_ready(me);
+        q.ready.enqueue(me, me.level.get(), Place::Head);
+        prepare_switch(q, me, Traits::PLAIN, thread);
+        return Some(Switch { prev: &me.0.context, next: &thread.0.context });
+    }
+    wake_locked(q, thread);
+    // SAFETY: taken above.
+    unsafe { queue.unlock() };
+    None
+}
+
+/// Makes a waiting thread ready, from any context. False if it was not waiting.
+pub(crate) fn wake(thread: Ref) -> bool {
+    let saved = hw::irqs::save();
+    let woken = wake_masked(thread);
+    hw::irqs::restore(saved);
+    if saved.was_enabled() {
+        let me = &thread::current().preempt;
+        if me.resched_wanted() && me.own() == 0 {
+            preempt();
+        }
+    }
+    woken
+}
+
+/// Puts a new thread among the ready ones.
+pub(crate) fn start(thread: Ref) {
+    let saved = hw::irqs::save();
+    percpu::this().runqueue.with(|q| {
+        thread.state.store(State::Running as u32, Relaxed);
+        make_ready(q, thread, thread.level.get());
+    });
+    hw::irqs::restore(saved);
+    if saved.was_enabled() && thread::current().preempt.preempt_due() != 0 {
+        preempt();
+    }
+}

@@ -1,0 +1,104 @@
+//! How is the machine doing, what did it say, how is it stopped?
+use super::{
+    commands::{Done, Fail, none, number, one_or_none},
+    threads::percent,
+};
+use crate::{
+    boot,
+    console::{self, Writer},
+    cx::ThreadCx,
+    log, percpu, print, println, report, sched, stack_size,
+    thread::{self, MAX_THREADS},
+    time,
+};
+use core::fmt::Write;
+
+pub(super) fn uptime<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    none(args)?;
+    let up = boot::uptime();
+    let cpus = percpu::online();
+    let idle: u64 = (0..cpus as usize).map(sched::idle_ns).sum();
+    let (interrupts, _) = time::interrupt_counts(cx);
+    let (percent, tenths) = percent(idle, up.as_nanos() as u64 * u64::from(cpus));
+    let seconds = up.as_secs();
+    print!(
+        cx,
+        "up {}:{:02}:{:02}.{:03}, idle {percent}.{tenths}%\n{interrupts} timer interrupts, {} warnings, {} UART overruns\n",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        up.subsec_millis(),
+        report::warnings(),
+        console::errors().overruns
+    );
+    Ok(())
+}
+
+pub(super) fn free<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    none(args)?;
+    println!(cx, "{:16}{:>11} {:>10} {:>10}", "", "total", "used", "free");
+    #[cfg(target_os = "none")]
+    {
+        let (setup, running) = crate::heap::usage(cx);
+        row(cx, "heap (set-up)", setup.total, setup.used);
+        row(cx, "heap (running)", running.total, running.used);
+    }
+    let live = thread::live();
+    row(cx, "threads", MAX_THREADS, live);
+    row(cx, "stacks", MAX_THREADS * stack_size::SIZE, live * stack_size::SIZE);
+    let mut most = (0, thread::Name::new());
+    thread::for_each(cx, |_, t| {
+        if t.stack.0 > most.0 {
+            most = (t.stack.0, t.name);
+        }
+    });
+    if most.0 > 0 {
+        println!(cx, "most stack used: {} of {} bytes by {}", most.0, stack_size::SIZE, most.1);
+    }
+    Ok(())
+}
+
+fn row(cx: &mut ThreadCx, name: &str, total: usize, used: usize) {
+    println!(cx, "{name:<16}{total:>11} {used:>10} {:>10}", total - used);
+}
+
+pub(super) fn dmesg<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    let count = one_or_none(args)?.map_or(Ok(u32::MAX), number)?;
+    log::replay(cx, u64::from(count), console::write_frame);
+    let lost = log::dropped();
+    if lost > 0 {
+        println!(cx, "{lost} records were overwritten before they were printed");
+    }
+    Ok(())
+}
+
+pub(super) fn echo<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    let mut out = Writer::new(cx);
+    for (n, word) in args.iter().copied().enumerate() {
+        let _ = write!(out, "{}{word}", if n == 0 { "" } else { " " });
+    }
+    let _ = writeln!(out);
+    Ok(())
+}
+
+pub(super) fn bench<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    none(args)?;
+    match crate::bench::run(cx) {
+        0 => Ok(()),
+        status => Err(Fail::Status(status)),
+    }
+}
+
+pub(super) fn reboot<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    none(args)?;
+    log::flush(cx);
+    console::drain(cx);
+    hw::power::reset()
+}
+
+pub(super) fn poweroff<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    none(args)?;
+    log::flush(cx);
+    console::drain(cx);
+    hw::power::exit(0)
+}

@@ -1,0 +1,76 @@
+//! How does a test boot the kernel on the simulated machine?
+//!
+//! ```
+//! let outcome = kernel::simulation::boot(Default::default(), "", |cx| {
+//!     kernel::time::sleep(cx, core::time::Duration::from_millis(3)).unwrap();
+//! });
+//! assert_eq!(outcome.end, hw::sim::End::Exit(0));
+//! ```
+pub use crate::bugs::{Bug, turn_on};
+use crate::{
+    board::{Board, Uart},
+    cx::ThreadCx,
+    irq::Irq,
+};
+use core::cell::{Cell, RefCell};
+use hw::{
+    gic::{Region, V3Facts},
+    mmio::Mmio,
+    sim::{Config, Outcome},
+    upcall::Boot,
+};
+
+type Body = Box<dyn FnOnce(&mut ThreadCx)>;
+hw::global! {
+    static BODY: RefCell<Option<Body>> = RefCell::new(None);
+    static BOOTARGS: Cell<&'static str> = Cell::new("console=semihosting");
+}
+
+const fn at(base: usize) -> Mmio {
+    // SAFETY: simulated devices answer at these addresses.
+    unsafe { Mmio::new(base) }
+}
+
+/// The simulated board: QEMU virt's addresses.
+pub const BOARD: Board = Board {
+    name: "simulation",
+    gic: V3Facts {
+        distributor: at(0x0800_0000),
+        regions: &[Region { base: at(0x080a_0000), size: 0x10_0000, stride: 0 }],
+    },
+    uart: Uart { base: at(0x0900_0000), irq: Irq::spi(1), clock: 24_000_000 },
+    timer: Irq::ppi(11),
+    devices: &[],
+    ram: 0,
+};
+
+pub(crate) fn bootargs() -> &'static str {
+    BOOTARGS.get()
+}
+
+/// Boots a machine with these boot arguments and runs `body` as its main thread; exit code 0 when that returns.
+pub fn boot(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let bootargs: &'static str = Box::leak(format!("console=semihosting {bootargs}").into_boxed_str());
+    hw::sim::run(config, move || {
+        *BODY.borrow_mut() = Some(Box::new(body));
+        BOOTARGS.set(bootargs);
+        crate::boot::start(&Boot { device_tree: 0, entry_level: 1 }, &BOARD, main)
+    })
+}
+
+fn main(cx: &mut ThreadCx) -> i32 {
+    let body = BODY.borrow_mut().take();
+    if let Some(body) = body {
+        body(cx);
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "Rust" fn __tophalf_boot(_: &Boot) -> ! {
+    unreachable!("the simulation enters `boot::start` itself")
+}
+#[unsafe(no_mangle)]
+extern "Rust" fn __tophalf_fault(fault: &hw::upcall::Fault) -> ! {
+    crate::report::bug!("fault in the simulation: {:?}", fault.vector)
+}

@@ -1,0 +1,186 @@
+//! How do CPUs exclude each other for a few instructions? The lock that spins on every model (LK-01).
+//!
+//! First come, first served. While it is held, its CPU switches no threads, and with level [`Irq`](crate::cx::Irq) takes
+//! no interrupts. The holder does something short and bounded; nothing in here sleeps.
+use crate::{
+    cx::{AtomicCx, Covers, Irq, Level, NoSection, Opens, Section},
+    report,
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+use hw::atomic::{AtomicU32, Ordering};
+
+/// The lock word without data, for those that hold it across a switch.
+///
+/// Free and uncontended it is one exclusive pair to take and one store to release. Who finds it held queues with a
+/// ticket; while tickets wait, nobody takes the lock past them.
+pub(crate) struct SpinWord {
+    held: AtomicU32,
+    /// CPUs that hold a ticket. Not 0: newcomers queue.
+    waiters: AtomicU32,
+    next: AtomicU32,
+    serving: AtomicU32,
+}
+
+impl SpinWord {
+    pub(crate) const fn new() -> Self {
+        Self {
+            held: AtomicU32::new(0),
+            waiters: AtomicU32::new(0),
+            next: AtomicU32::new(0),
+            serving: AtomicU32::new(0),
+        }
+    }
+    /// Takes the lock. Whatever the level asks for is masked already.
+    #[inline(always)]
+    pub(crate) fn acquire(&self) {
+        if !self.try_acquire() {
+            self.wait();
+        }
+    }
+    /// Takes the lock unless it is held or others wait for it.
+    #[inline(always)]
+    pub(crate) fn try_acquire(&self) -> bool {
+        self.waiters.load(Ordering::Relaxed) == 0
+            && self.held.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+    /// Gives the lock back.
+    #[inline(always)]
+    pub(crate) fn release(&self) {
+        self.held.store(0, Ordering::Release);
+    }
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed) != 0
+    }
+
+    /// The slow path, first come, first served. With a single CPU whoever finds the lock held holds it itself; a lock
+    /// that makes somebody wait for a second is a lock-up.
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        const LIMIT_SECONDS: u64 = 1;
+        if crate::percpu::online() == 1 {
+            report::bug!("spinlock recursion on {:p}", self);
+        }
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        let limit = hw::clock::ticks() + LIMIT_SECONDS * hw::clock::frequency();
+        while self.serving.load(Ordering::Acquire) != ticket
+            || self.held.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err()
+        {
+            hw::cpu::relax();
+            if hw::clock::ticks() > limit {
+                report::bug!("spinlock lockup on {:p}", self);
+            }
+        }
+        self.serving.store(ticket.wrapping_add(1), Ordering::Release);
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A spinning lock that owns what it protects. `L`: the most urgent context that takes it.
+pub struct RawSpinLock<T, L = Irq> {
+    word: SpinWord,
+    level: PhantomData<fn(L)>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the word lets one CPU at a time reach the value.
+unsafe impl<T: Send, L> Sync for RawSpinLock<T, L> {}
+
+/// The lock is held while this lives. `'l`: the lock; `'c`: the context it was taken in.
+#[must_use = "the lock is released as soon as this is dropped"]
+pub struct RawGuard<'l, 'c, T, L: Level, S: Section> {
+    // Dropped in this order: the lock is released before the section ends, where a switch may happen.
+    held: Held<'l, T, L>,
+    _section: S,
+    cx: AtomicCx<'c, L>,
+}
+struct Held<'l, T, L>(&'l RawSpinLock<T, L>);
+impl<T, L> Drop for Held<'_, T, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.word.release();
+    }
+}
+
+impl<T, L: Level> RawSpinLock<T, L> {
+    /// A free lock.
+    pub const fn new(value: T) -> Self {
+        Self { word: SpinWord::new(), level: PhantomData, value: UnsafeCell::new(value) }
+    }
+    /// Takes the lock, masking first what its level needs in this context.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock<'l, 'c, C: Opens<L>>(&'l self, cx: &'c mut C) -> RawGuard<'l, 'c, T, L, C::Section> {
+        let section = cx.open();
+        self.word.acquire();
+        // SAFETY: the section masks what level `L` asks for, until the guard is dropped.
+        RawGuard { held: Held(self), _section: section, cx: unsafe { AtomicCx::new() } }
+    }
+    /// Takes the lock inside a section that masks enough already; several locks can be held in any order.
+    #[inline(always)]
+    pub fn lock_in<'l, 'c, M: Covers<L>>(&'l self, _: &'c AtomicCx<'_, M>) -> RawGuard<'l, 'c, T, L, NoSection> {
+        self.word.acquire();
+        // SAFETY: the outer section masks what level `L` asks for and outlives `'c`.
+        RawGuard { held: Held(self), _section: NoSection, cx: unsafe { AtomicCx::new() } }
+    }
+    /// Takes the lock if it is free; never spins.
+    pub fn try_lock<'l, 'c, C: Opens<L>>(&'l self, cx: &'c mut C) -> Option<RawGuard<'l, 'c, T, L, C::Section>> {
+        let section = cx.open();
+        self.word.try_acquire().then(|| RawGuard {
+            held: Held(self),
+            _section: section,
+            // SAFETY: as `lock`.
+            cx: unsafe { AtomicCx::new() },
+        })
+    }
+    /// Runs `f` with the value and the section's token.
+    #[inline(always)]
+    #[track_caller]
+    pub fn with<C: Opens<L>, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut AtomicCx<'_, L>) -> R) -> R {
+        let mut guard = self.lock(cx);
+        let (value, cx) = guard.split();
+        f(value, cx)
+    }
+    /// Whether somebody holds it; out of date as soon as it is known.
+    pub fn is_locked(&self) -> bool {
+        self.word.is_held()
+    }
+    /// The value, when nobody else can reach it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<'c, T, L: Level, S: Section> RawGuard<'_, 'c, T, L, S> {
+    /// The value and the token, to use both at once.
+    #[inline(always)]
+    pub fn split(&mut self) -> (&mut T, &mut AtomicCx<'c, L>) {
+        // SAFETY: the lock is held and the guard borrowed exclusively.
+        (unsafe { &mut *self.held.0.value.get() }, &mut self.cx)
+    }
+    /// The token alone.
+    #[inline(always)]
+    pub fn cx(&mut self) -> &mut AtomicCx<'c, L> {
+        &mut self.cx
+    }
+}
+impl<T, L: Level, S: Section> Deref for RawGuard<'_, '_, T, L, S> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held.
+        unsafe { &*self.held.0.value.get() }
+    }
+}
+impl<T, L: Level, S: Section> DerefMut for RawGuard<'_, '_, T, L, S> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held and the guard borrowed exclusively.
+        unsafe { &mut *self.held.0.value.get() }
+    }
+}

@@ -1,0 +1,17 @@
+//! How does a thread end?
+use crate::{cx::ThreadCx, preempt::Balance, sched, thread};
+
+/// Ends the running thread; whoever joins it is let go.
+///
+/// Nothing unwinds: values that live on the thread's stack are not dropped. To end early and cleanly, return from the
+/// thread's body.
+pub fn exit(cx: &mut ThreadCx) -> ! {
+    let me = thread::current();
+    // A section that was leaked (`mem::forget` of a guard) is named here, where it can still be told whose it is.
+    Balance::begin_with(logic::preempt::Count(0)).end(me, me.name());
+    // SAFETY: `joiner` is the thread's own from its start on.
+    if let Some(joiner) = unsafe { (*me.joiner.get()).take() } {
+        joiner.ended(cx);
+    }
+    sched::leave()
+}

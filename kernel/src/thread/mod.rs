@@ -1,0 +1,283 @@
+//! What is a thread?
+//!
+//! A [`Thread`] is never freed, only used again: whoever holds a stale reference finds a dead or another thread, never
+//! freed memory. Its fields are grouped by what guards them.
+use crate::{
+    cx::ThreadCx,
+    error::{Error, Result},
+    preempt::Preempt,
+    sync::wait::Waiting,
+    time::TimerCore,
+};
+use core::cell::{Cell, UnsafeCell};
+use hw::{
+    atomic::{AtomicU32, Ordering::Relaxed},
+    context::Context,
+};
+use logic::{
+    list::{Linked, Links},
+    policy::{Level, Policy},
+    runqueue::OnRunQueue,
+    slice::Slice,
+};
+
+mod exit;
+mod join;
+mod spawn;
+pub(crate) mod table;
+
+pub use exit::exit;
+pub use join::JoinHandle;
+pub use spawn::{Builder, MIN_STACK, spawn};
+pub use table::{Info, MAX_THREADS, for_each, interrupt, kill, live};
+
+/// Longest name in bytes; longer ones are cut.
+pub const NAME_LEN: usize = 31;
+/// A thread's name.
+pub type Name = heapless::String<NAME_LEN>;
+
+/// Names a thread for as long as it lives; never used for another one within 2^22 spawns of its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId(pub u32);
+
+impl ThreadId {
+    /// The number of every CPU's idle thread.
+    pub const IDLE: Self = Self(0);
+}
+
+impl core::fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// It runs or is ready.
+    Running = 0,
+    /// It waits; a wake-up, an interruption or a kill ends the wait.
+    Interruptible = 1,
+    /// It waits; only a wake-up ends the wait.
+    Uninterruptible = 2,
+    /// It has ended.
+    Dead = 4,
+}
+
+impl State {
+    /// The letter that `ps` shows.
+    pub const fn letter(self) -> char {
+        match self {
+            State::Running => 'R',
+            State::Interruptible => 'S',
+            State::Uninterruptible => 'D',
+            State::Dead => 'X',
+        }
+    }
+    /// Whether a wake-up would make it ready.
+    #[inline(always)]
+    pub(crate) fn is_waiting(raw: u32) -> bool {
+        raw & (State::Interruptible as u32 | State::Uninterruptible as u32) != 0
+    }
+    fn from_raw(raw: u32) -> Self {
+        match raw {
+            0 => State::Running,
+            1 => State::Interruptible,
+            2 => State::Uninterruptible,
+            _ => State::Dead,
+        }
+    }
+}
+
+bitflags::bitflags! {
+    /// What makes a switch to or from a thread more than the plain case; none for a FIFO thread.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Traits: u8 {
+        /// Shares its level's time: RR or fair.
+        const SLICED = 1 << 0;
+        /// Goes behind its equals, not before them, when it is preempted next (SC-02.4).
+        const TO_TAIL = 1 << 1;
+        /// The thread of last resort.
+        const IDLE = 1 << 2;
+    }
+}
+impl Traits {
+    pub(crate) const PLAIN: Self = Self::empty();
+}
+
+/// A thread's control block.
+#[repr(C)]
+pub struct Thread {
+    // The running thread's own, changed only by the CPU that runs it.
+    pub(crate) preempt: Preempt,
+    pub(crate) context: Context,
+
+    // Changed under the run queue's lock; `state` is also set by the thread itself on its way to sleep.
+    pub(crate) state: AtomicU32,
+    pub(crate) level: Cell<Level>,
+    pub(crate) traits: Cell<Traits>,
+    pub(crate) run_links: Links<Ref>,
+    pub(crate) policy: Cell<Policy>,
+    pub(crate) slice: Cell<Slice>,
+    /// Counter ticks that it has run.
+    pub(crate) runtime: Cell<u64>,
+
+    // Guarded by the lock of whatever it waits on.
+    pub(crate) waiting: Waiting,
+
+    // Its own, and the timer's interrupt.
+    pub(crate) sleep: TimerCore,
+    /// Bits of [`signal`].
+    pub(crate) signals: AtomicU32,
+
+    // Written before it runs for the first time.
+    pub(crate) identity: UnsafeCell<Identity>,
+    pub(crate) body: UnsafeCell<Option<spawn::Body>>,
+    pub(crate) joiner: UnsafeCell<Option<alloc::sync::Arc<dyn join::Joiner>>>,
+}
+
+/// What asks a thread to stop waiting.
+pub(crate) mod signal {
+    pub const INTERRUPT: u32 = 1;
+    pub const KILL: u32 = 2;
+}
+
+/// Who a thread is; written while nobody else can see the thread.
+pub(crate) struct Identity {
+    pub id: ThreadId,
+    pub name: Name,
+    pub stack: (usize, usize),
+    pub kind: Kind,
+    /// Counter value at its start.
+    pub born: u64,
+}
+
+/// What a thread is for, where that restricts what may be done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing special.
+    Ordinary,
+    /// Runs threaded handlers.
+    Irq,
+    /// Serves the kernel itself.
+    Service,
+    /// Runs when nobody else is ready.
+    Idle,
+}
+
+// SAFETY: every field says in its group what serialises access to it; `Cell`s are touched under that only.
+unsafe impl Sync for Thread {}
+// SAFETY: a thread's fields are not tied to the CPU that made them.
+unsafe impl Send for Thread {}
+
+impl Thread {
+    pub(crate) const fn new() -> Self {
+        let policy = crate::sched::NORMAL;
+        Self {
+            preempt: Preempt::new(0),
+            context: Context::empty(),
+            state: AtomicU32::new(State::Dead as u32),
+            level: Cell::new(policy.level()),
+            traits: Cell::new(Traits::SLICED),
+            run_links: Links::new(),
+            policy: Cell::new(policy),
+            slice: Cell::new(Slice::full(logic::slice::FAIR_SLICE_NS)),
+            runtime: Cell::new(0),
+            waiting: Waiting::new(),
+            sleep: TimerCore::new(crate::time::sleep::expired),
+            signals: AtomicU32::new(0),
+            identity: UnsafeCell::new(Identity {
+                id: ThreadId(0),
+                name: Name::new(),
+                stack: (0, 0),
+                kind: Kind::Ordinary,
+                born: 0,
+            }),
+            body: UnsafeCell::new(None),
+            joiner: UnsafeCell::new(None),
+        }
+    }
+    pub(crate) fn identity(&self) -> &Identity {
+        // SAFETY: written only while the thread is in nobody's hands (spawn, before it is listed).
+        unsafe { &*self.identity.get() }
+    }
+    pub(crate) fn state(&self) -> State {
+        State::from_raw(self.state.load(Relaxed))
+    }
+    /// Its name, at most [`NAME_LEN`] bytes.
+    pub fn name(&self) -> &str {
+        &self.identity().name
+    }
+    /// Its number.
+    pub fn id(&self) -> ThreadId {
+        self.identity().id
+    }
+}
+
+/// A thread, by reference; copyable and compared by identity.
+#[derive(Clone, Copy)]
+pub(crate) struct Ref(pub &'static Thread);
+impl PartialEq for Ref {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+impl Eq for Ref {}
+impl core::ops::Deref for Ref {
+    type Target = Thread;
+    #[inline(always)]
+    fn deref(&self) -> &Thread {
+        self.0
+    }
+}
+impl Linked<OnRunQueue> for Ref {
+    #[inline(always)]
+    fn links(&self) -> &Links<Self> {
+        &self.0.run_links
+    }
+}
+
+/// The running thread.
+#[inline(always)]
+pub fn current() -> &'static Thread {
+    // SAFETY: the register holds a thread from the first instruction of `boot` on, and threads are never freed.
+    unsafe { &*hw::cpu::current().cast() }
+}
+
+/// Number of the running thread.
+pub fn current_id() -> ThreadId {
+    current().id()
+}
+
+/// Lets equals of the running thread run first; returns at once when there are none.
+pub fn yield_now(cx: &mut ThreadCx) {
+    let _ = cx;
+    crate::sched::yield_now();
+}
+
+/// Bytes of the running thread's stack that were ever used, in whole words; 0 where stacks are not painted.
+pub fn stack_high_water() -> usize {
+    table::high_water(current())
+}
+
+/// Whether the running thread was interrupted since it last waited or asked; a kill takes effect here.
+pub fn interrupted(cx: &mut ThreadCx) -> bool {
+    let me = current();
+    if me.signals.load(Relaxed) == 0 {
+        return false;
+    }
+    if me.signals.load(Relaxed) & signal::KILL != 0 {
+        exit(cx);
+    }
+    me.signals.fetch_and(!signal::INTERRUPT, Relaxed) & signal::INTERRUPT != 0
+}
+
+/// The policy of a live thread.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread.
+pub fn policy(id: ThreadId) -> Result<Policy> {
+    table::find(id).map(|t| t.policy.get()).ok_or(Error::NotFound)
+}

@@ -1,0 +1,247 @@
+//! Which threads are there, and where do their control blocks and stacks come from?
+//!
+//! Slots are filled on first use and used again afterwards, each with its stack; a number holds the slot and how often it
+//! was used, so finding a thread is O(1); 0 is nobody's number but the idle threads'. Everything here is short enough for a raw lock.
+use super::{Kind, NAME_LEN, Name, Ref, State, Thread, ThreadId, signal};
+use crate::{
+    cx::{self, ThreadCx},
+    error::{Error, Result},
+    irq_flags, sched,
+    sync::raw::RawSpinLock,
+};
+use alloc::boxed::Box;
+use hw::atomic::Ordering::SeqCst;
+use logic::policy::Policy;
+
+/// Threads that can exist at once, idle threads included.
+pub const MAX_THREADS: usize = 320;
+/// Uses of a slot are counted above its index plus one.
+const USE: u32 = 1 << 9;
+const _: () = assert!(MAX_THREADS < USE as usize);
+
+struct Table {
+    slots: heapless::Vec<Slot, MAX_THREADS>,
+    free: heapless::Vec<u16, MAX_THREADS>,
+    live: usize,
+}
+struct Slot {
+    /// Boxed: where it lies must not change.
+    thread: Box<Thread>,
+    /// Listed: reachable by its number.
+    listed: bool,
+    uses: u32,
+}
+
+// The level is Irq, although only threads take it, because `release` runs inside a switch with interrupts masked.
+hw::global! {
+    static TABLE: RawSpinLock<Table, cx::Irq> =
+        RawSpinLock::new(Table { slots: heapless::Vec::new(), free: heapless::Vec::new(), live: 0 });
+}
+
+fn with<R>(f: impl FnOnce(&mut Table) -> R) -> R {
+    let off = irq_flags::Off::new();
+    let result = f(&mut TABLE.lock_in(off.cx()));
+    drop(off);
+    result
+}
+
+/// Lends a thread out of its slot. Threads are boxed and never freed while the machine runs.
+fn lend(thread: &Thread) -> Ref {
+    // SAFETY: as said; the simulation drops its machine's statics after the last thread.
+    Ref(unsafe { &*core::ptr::from_ref(thread) })
+}
+
+/// A slot for a new thread: nobody else sees the thread until [`list`].
+///
+/// Allocates when no used slot is free, so: threads and boot only.
+pub(crate) fn claim() -> Result<(Ref, usize)> {
+    sched::bury();
+    if let Some(index) = with(|t| t.free.pop()) {
+        let thread = with(|t| t.slots.get(usize::from(index)).map(|s| lend(&s.thread)));
+        return thread.map(|t| (t, usize::from(index))).ok_or(Error::NoResource);
+    }
+    let thread = Box::new(Thread::new());
+    with(|t| {
+        let index = t.slots.len();
+        t.slots.push(Slot { thread, listed: false, uses: 0 }).map_err(|slot| {
+            drop(slot);
+            Error::NoResource
+        })?;
+        t.slots.last().map(|s| (lend(&s.thread), index)).ok_or(Error::NoResource)
+    })
+}
+
+/// Gives a claimed thread its number.
+pub(crate) fn number(index: usize) -> ThreadId {
+    with(|t| match t.slots.get(index) {
+        Some(slot) => ThreadId((slot.uses % (u32::MAX / USE)) * USE + index as u32 + 1),
+        None => ThreadId(0),
+    })
+}
+
+/// Makes a thread findable.
+pub(crate) fn list(thread: Ref) {
+    with(|t| {
+        if let Some(slot) = t.slots.get_mut(index(thread.id())) {
+            slot.listed = true;
+            t.live += 1;
+        }
+    });
+}
+
+/// The thread has left its stack for the last time; slot and stack may be used again. Interrupts are masked.
+pub(crate) fn release(thread: Ref) {
+    with(|t| {
+        let index = index(thread.id());
+        if let Some(slot) = t.slots.get_mut(index) {
+            slot.listed = false;
+            slot.uses += 1;
+            t.live -= 1;
+            // There is one place for every slot.
+            let _ = t.free.push(index as u16);
+        }
+    });
+}
+
+/// Gives a claimed slot back that was never listed.
+pub(crate) fn unclaim(index: usize) {
+    with(|t| {
+        let _ = t.free.push(index as u16);
+    });
+}
+
+/// Slot of a number; behind all of them for 0.
+fn index(id: ThreadId) -> usize {
+    (id.0 % USE).wrapping_sub(1) as usize
+}
+
+/// The live thread of this number.
+pub(crate) fn find(id: ThreadId) -> Option<Ref> {
+    with(|t| t.find(id))
+}
+
+impl Table {
+    fn find(&self, id: ThreadId) -> Option<Ref> {
+        let slot = self.slots.get(index(id))?;
+        (slot.listed && slot.thread.id() == id && slot.thread.state() != State::Dead).then(|| lend(&slot.thread))
+    }
+}
+
+/// Number of live threads, idle ones not included.
+pub fn live() -> usize {
+    // One that has just ended is not live, even if its slot is not free yet.
+    sched::bury();
+    with(|t| t.live)
+}
+
+/// What `ps` shows of a thread.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// Its number.
+    pub id: ThreadId,
+    /// Its name.
+    pub name: Name,
+    /// Configured policy.
+    pub policy: Policy,
+    /// What it does.
+    pub state: State,
+    /// What it is for.
+    pub kind: Kind,
+    /// Nanoseconds that it has run.
+    pub runtime_ns: u64,
+    /// Nanoseconds since it was made.
+    pub age_ns: u64,
+    /// What it waits for, "" if nothing.
+    pub wchan: &'static str,
+    /// Most bytes of stack it used, and what it has.
+    pub stack: (usize, usize),
+}
+
+/// Calls `f` for each live thread in the order of slots. The lock is dropped between two, so threads may come and go.
+pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, Info)) {
+    for slot in 0..with(|t| t.slots.len()) {
+        if let Some(info) = describe(slot) {
+            f(cx, info);
+        }
+    }
+}
+
+#[inline(never)]
+fn describe(slot: usize) -> Option<Info> {
+    let (thread, id) = with(|t| {
+        let slot = t.slots.get(slot)?;
+        let live = slot.listed && slot.thread.state() != State::Dead;
+        live.then(|| (lend(&slot.thread), slot.thread.id()))
+    })?;
+    let identity = thread.identity();
+    Some(Info {
+        id,
+        name: identity.name.clone(),
+        policy: thread.policy.get(),
+        state: thread.state(),
+        kind: identity.kind,
+        runtime_ns: sched::runtime_ns(thread),
+        age_ns: crate::time::ticks_to_ns(hw::clock::ticks().saturating_sub(identity.born)),
+        wchan: thread.waiting.wchan(),
+        stack: (high_water(thread.0), identity.stack.1 - identity.stack.0),
+    })
+}
+
+/// Cuts a name to [`NAME_LEN`] bytes on a character boundary.
+pub(crate) fn name(text: &str) -> Name {
+    let end = (0..=NAME_LEN.min(text.len())).rev().find(|&n| text.is_char_boundary(n)).unwrap_or(0);
+    let mut name = Name::new();
+    let _ = name.push_str(&text[..end]);
+    name
+}
+
+/// What a stack is filled with before its thread runs.
+pub(super) const PAINT: u64 = 0x5afe_5afe_5afe_5afe;
+
+/// Bytes of the thread's stack that were ever used.
+pub(crate) fn high_water(thread: &Thread) -> usize {
+    let (bottom, top) = thread.identity().stack;
+    if !cfg!(target_os = "none") || top == 0 {
+        return 0;
+    }
+    let words = (top - bottom) / size_of::<u64>();
+    let untouched = (0..words)
+        // SAFETY: the stack is mapped as long as the machine runs; volatile, because its owner may be writing to it.
+        .take_while(|&n| unsafe { (bottom as *const u64).add(n).read_volatile() } == PAINT)
+        .count();
+    top - bottom - untouched * size_of::<u64>()
+}
+
+/// Ends the interruptible wait of a thread, now or the next one it begins.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread.
+pub fn interrupt(cx: &mut ThreadCx, id: ThreadId) -> Result<()> {
+    let _ = cx;
+    post(id, signal::INTERRUPT)
+}
+
+/// Asks a thread to end: at its next interruptible wait, or when it wakes from one that is not.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread. [`Error::Invalid`]: idle threads cannot end.
+pub fn kill(cx: &mut ThreadCx, id: ThreadId) -> Result<()> {
+    let _ = cx;
+    if id == ThreadId::IDLE {
+        return Err(Error::Invalid);
+    }
+    post(id, signal::KILL)
+}
+
+fn post(id: ThreadId, what: u32) -> Result<()> {
+    with(|t| {
+        // Under the table's lock the slot is not used again, so nobody else is hit; a switch waits for its release.
+        let thread = t.find(id).ok_or(Error::NotFound)?;
+        // A thread announces itself and then looks at its signals; this is the other way round, so one sees the other.
+        thread.signals.fetch_or(what, SeqCst);
+        if thread.state.load(SeqCst) == State::Interruptible as u32 {
+            sched::wake_masked(thread);
+        }
+        Ok(())
+    })
+}

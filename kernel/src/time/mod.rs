@@ -1,0 +1,104 @@
+//! What time is it, and what shall happen when?
+//!
+//! One monotonic clock in nanoseconds since the counter started, read from the generic timer's counter. Timers of a CPU
+//! are in one queue and share its event device, which is armed for the earliest one and is off when there is none: no
+//! tick.
+use core::time::Duration;
+use hw::clock as counter;
+use logic::clock::Clock;
+use spin::Once;
+
+mod hrtimer;
+mod queue;
+pub mod sleep;
+
+pub use hrtimer::{Cancelled, Expiry, HrTimer};
+pub use queue::MAX_TIMERS;
+pub(crate) use queue::{CpuTimers, TimerCore, cancel, entering_idle, interrupt, start_masked};
+pub use sleep::{ClockId, Mode, Timespec, clock_nanosleep, sleep, sleep_until};
+
+/// What a timer's callback says at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// The timer is done.
+    No,
+    /// It runs again at the expiry that the callback has set.
+    Yes,
+}
+
+/// A moment on the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Later than every timer can expire.
+    pub const NEVER: Self = Self(u64::MAX);
+    /// This many nanoseconds after the clock's start.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(ns)
+    }
+    /// Nanoseconds since the clock's start.
+    pub const fn as_ns(self) -> u64 {
+        self.0
+    }
+    /// `None` past the end of time.
+    pub fn checked_add(self, d: Duration) -> Option<Self> {
+        self.0.checked_add(u64::try_from(d.as_nanos()).ok()?).map(Self)
+    }
+    /// [`Self::NEVER`] past the end of time.
+    pub fn saturating_add(self, d: Duration) -> Self {
+        self.checked_add(d).unwrap_or(Self::NEVER)
+    }
+    pub(crate) const fn saturating_add_ns(self, ns: u64) -> Self {
+        Self(self.0.saturating_add(ns))
+    }
+    /// Time from `earlier` to this, zero if it is not earlier.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+hw::global! {
+    /// Set at boot, before anybody asks for the time.
+    static CLOCK: Once<Clock> = Once::new();
+}
+
+/// Reads the counter's frequency.
+///
+/// # Errors
+/// [`Unsupported`](crate::Error::Unsupported): no frequency, or one outside 1 MHz to 1 GHz.
+pub(crate) fn start() -> crate::Result<()> {
+    CLOCK.try_call_once(|| Clock::new(counter::frequency())).map(|_| ()).map_err(|_| crate::Error::Unsupported)
+}
+
+fn clock() -> Clock {
+    match CLOCK.get() {
+        Some(clock) => *clock,
+        None => crate::report::bug!("the time was asked for before the clock was started"),
+    }
+}
+
+/// The time now.
+pub fn now() -> Instant {
+    Instant(clock().ns(counter::ticks()))
+}
+
+/// Interrupts of this CPU's event timer so far, and how often it gave up on callbacks that outlast their period.
+pub fn interrupt_counts(cx: &mut crate::ThreadCx) -> (u64, u64) {
+    let _pinned = crate::preempt::disable(cx);
+    crate::percpu::this().timers.counts()
+}
+
+/// The counter, read without waiting for what precedes: for accounting, where a few instructions do not matter.
+#[inline(always)]
+pub(crate) fn ticks_unordered() -> u64 {
+    use tock_registers::interfaces::Readable;
+    hw::sysreg::CntVct.get()
+}
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    clock().ns(ticks)
+}
+/// The counter value from which on `at` has been reached; rounded up, so nothing happens early.
+fn instant_to_ticks(at: Instant) -> u64 {
+    clock().ticks(at.0)
+}

@@ -1,0 +1,237 @@
+//! Which timer expires next on this CPU, and who runs its callback?
+//!
+//! The queue's lock is never held in a callback. An interrupt serves a few expired timers at a time and then arms the
+//! device again; when more are due it fires at once, and whoever is more urgent gets in between.
+use super::{Instant, Restart, instant_to_ticks, now};
+use crate::{
+    cx::{self, HardIrqCx},
+    irq_flags, percpu,
+    preempt::Balance,
+    report,
+    sync::raw::RawSpinLock,
+    thread, trace,
+};
+use core::cell::Cell;
+use logic::timerq::{InsertError, NOT_QUEUED, Timed, TimerQueue};
+
+/// Timers that one CPU can have queued.
+pub const MAX_TIMERS: usize = 512;
+/// Expired timers that one interrupt serves.
+const BATCH: usize = 8;
+/// Immediate re-expiries after which an interrupt gives up for a while (Linux `hrtimer_interrupt`).
+const MAX_RETRIES: usize = 3;
+/// Longest that it gives up for.
+const MAX_HANG_NS: u64 = 100_000_000;
+
+/// A timer, embedded in what it belongs to. Where it lies must not change while it is queued.
+pub(crate) struct TimerCore {
+    expiry: Cell<u64>,
+    seq: Cell<u64>,
+    pos: Cell<u32>,
+    callback: fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart,
+}
+
+// SAFETY: the cells are touched under the queue's lock, or by the callback while nobody else does.
+unsafe impl Sync for TimerCore {}
+// SAFETY: a timer is not tied to the CPU that made it.
+unsafe impl Send for TimerCore {}
+
+impl TimerCore {
+    pub(crate) const fn new(callback: fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart) -> Self {
+        Self { expiry: Cell::new(0), seq: Cell::new(0), pos: Cell::new(NOT_QUEUED), callback }
+    }
+    pub(crate) fn is_queued(&self) -> bool {
+        self.pos.get() != NOT_QUEUED
+    }
+    pub(crate) fn expiry(&self) -> Instant {
+        Instant(self.expiry.get())
+    }
+    /// For a callback that restarts its timer.
+    pub(crate) fn set_expiry(&self, at: Instant) {
+        self.expiry.set(at.0);
+    }
+}
+
+/// A queued timer: it stays where it is until it is out of the queue and not running.
+#[derive(Clone, Copy)]
+struct Handle(*const TimerCore);
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.0, other.0)
+    }
+}
+impl Eq for Handle {}
+impl Handle {
+    fn get(&self) -> &TimerCore {
+        // SAFETY: `start` and `cancel`: whoever owns the timer takes it out before it goes away.
+        unsafe { &*self.0 }
+    }
+}
+impl Timed for Handle {
+    fn key(&self) -> (u64, u64) {
+        (self.get().expiry.get(), self.get().seq.get())
+    }
+    fn pos(&self) -> &Cell<u32> {
+        // SAFETY: as `get`; the lifetime is that of the handle's borrow.
+        unsafe { &(*self.0).pos }
+    }
+}
+// SAFETY: a handle is used under the queue's lock only.
+unsafe impl Send for Handle {}
+
+struct Inner {
+    queue: TimerQueue<Handle, MAX_TIMERS>,
+    /// Whose callback runs on this CPU.
+    running: Option<Handle>,
+    /// A running timer was started or cancelled meanwhile: its own `Restart` does not count.
+    touched: bool,
+    /// Expiry that the device is armed for, `u64::MAX` if none.
+    armed: u64,
+    interrupts: u64,
+    hangs: u64,
+}
+
+/// One CPU's timers.
+pub(crate) struct CpuTimers(RawSpinLock<Inner, cx::Irq>);
+
+impl CpuTimers {
+    pub(crate) const fn new() -> Self {
+        Self(RawSpinLock::new(Inner {
+            queue: TimerQueue::new(),
+            running: None,
+            touched: false,
+            armed: u64::MAX,
+            interrupts: 0,
+            hangs: 0,
+        }))
+    }
+    /// Interrupts of the event device, and how often it gave up on callbacks that take longer than their period.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        locked(self, |inner| (inner.interrupts, inner.hangs))
+    }
+}
+
+fn locked<R>(timers: &CpuTimers, f: impl FnOnce(&mut Inner) -> R) -> R {
+    let off = irq_flags::Off::new();
+    let result = f(&mut timers.0.lock_in(off.cx()));
+    drop(off);
+    result
+}
+
+impl Inner {
+    /// Arms the device for the earliest timer.
+    fn arm(&mut self) {
+        let next = self.queue.next_expiry().unwrap_or(u64::MAX);
+        if next != self.armed {
+            self.armed = next;
+            match next {
+                u64::MAX => hw::clock::disarm(),
+                at => hw::clock::arm(instant_to_ticks(Instant(at))),
+            }
+        }
+    }
+    fn insert(&mut self, timer: Handle) -> Result<(), InsertError> {
+        let t = timer.get();
+        t.seq.set(self.queue.next_seq());
+        self.queue.insert(timer)
+    }
+}
+
+/// Queues a timer, which is taken out first if it is queued. False if the queue is full. Interrupts may be masked.
+///
+/// The caller keeps the timer in place until it is neither queued nor running ([`cancel`]).
+pub(crate) fn start_masked(timer: &TimerCore, at: Instant) -> bool {
+    let timers = &percpu::this().timers;
+    locked(timers, |inner| {
+        let handle = Handle(timer);
+        inner.queue.remove(handle);
+        if inner.running == Some(handle) {
+            inner.touched = true;
+        }
+        timer.expiry.set(at.0);
+        let inserted = inner.insert(handle).is_ok();
+        inner.arm();
+        inserted
+    })
+}
+
+/// What a cancellation found.
+pub(crate) enum Was {
+    Idle,
+    Queued,
+    Running,
+}
+
+/// Takes a timer out. When its callback runs, it will not restart, but is not over: it is this CPU's, which runs us, so we
+/// are the callback, or interrupted by it.
+pub(crate) fn cancel(timer: &TimerCore) -> Was {
+    locked(&percpu::this().timers, |inner| {
+        let handle = Handle(timer);
+        let was_queued = inner.queue.remove(handle);
+        if inner.running == Some(handle) {
+            inner.touched = true;
+            return Was::Running;
+        }
+        // The device stays armed: one interrupt too many costs less than arming it at every wake-up.
+        if was_queued { Was::Queued } else { Was::Idle }
+    })
+}
+
+/// Before a CPU waits: a timer that was cancelled must not wake it.
+pub(crate) fn entering_idle() {
+    locked(&percpu::this().timers, Inner::arm);
+}
+
+/// The event device's interrupt.
+pub(crate) fn interrupt(cx: &mut HardIrqCx<'_>) {
+    let timers = &percpu::this().timers;
+    let began = now();
+    locked(timers, |inner| inner.interrupts += 1);
+    let (mut served, mut again) = (0, 0);
+    while served < BATCH {
+        let due = locked(timers, |inner| {
+            let timer = inner.queue.pop_expired(now().0)?;
+            inner.running = Some(timer);
+            inner.touched = false;
+            Some(timer)
+        });
+        let Some(timer) = due else { break };
+        served += 1;
+        let expiry = timer.get().expiry.get();
+        trace::record(trace::TIMER, expiry, 0);
+        let me = thread::current();
+        let balance = Balance::begin(me);
+        let restart = (timer.get().callback)(timer.get(), cx);
+        balance.end(me, "timer callback");
+        let hung = locked(timers, |inner| {
+            inner.running = None;
+            if restart == Restart::No || inner.touched {
+                return false;
+            }
+            let t = timer.get();
+            let now = now();
+            if t.expiry.get() <= now.0 {
+                again += 1;
+            }
+            // Late again and again: its callback takes longer than its period. Threads get the time that it took.
+            let hung = again > MAX_RETRIES;
+            if hung {
+                inner.hangs += 1;
+                let spent = now.0.saturating_sub(began.0).min(MAX_HANG_NS);
+                t.expiry.set(now.0.saturating_add(spent));
+            }
+            // It was in the queue a moment ago, so there is room.
+            let _ = inner.insert(timer);
+            hung
+        });
+        if hung {
+            report::warn!("timer interrupt took too long, {} ns", now().since(began).as_nanos() as u64);
+            break;
+        }
+    }
+    locked(timers, |inner| {
+        // Whatever it was armed for has passed.
+        inner.armed = u64::MAX - 1;
+        inner.arm();
+    });
+}
