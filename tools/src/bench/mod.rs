@@ -1,0 +1,6 @@
+//! How fast is the kernel, and how fast should it be? [`rows`] reads what the kernel counted, [`budget`] has the gates
+//! and what other kernels need, [`judged`] joins and prints them.
+
+pub mod budget;
+pub mod judged;
+pub mod rows;

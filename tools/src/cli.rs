@@ -1,0 +1,183 @@
+//! What can be typed? The commands, their options and their help.
+
+use clap::{Args, Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf};
+
+/// Tophalf: a real-time kernel in which a hardware interrupt only ever wakes a thread.
+///
+/// Without a command the kernel is built and run in QEMU, and its shell has the terminal: Ctrl-A x leaves. Whatever is
+/// missing for that (a toolchain for the bare machine, QEMU) is found or installed first, and announced before.
+#[derive(Debug, Parser)]
+#[command(name = "tophalf", bin_name = "cargo run --", version, after_help = ENVIRONMENT)]
+pub struct Cli {
+    /// What to do; `run` if nothing is said
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  TOPHALF_NO_INSTALL=1   install nothing: print the commands instead and fail
+  RUSTUP_AUTO_INSTALL=0  rustup may not download: use or install the distribution's toolchain
+  DEFMT_LOG=LEVEL        the log records that are built in: trace, debug (the default), info, warn, error
+
+Exit status: 0 success, 1 failure, 2 a command line that cannot be carried out, 124 timeout; `run --exec`, `lab`: what
+the kernel ends with.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the kernel, run it in QEMU and talk to its shell (the default)
+    ///
+    /// On a terminal keys go to the kernel's shell as they are typed; Ctrl-A x leaves, Ctrl-A h shows the tool's keys.
+    /// Piped input is forwarded to its end; then the run ends with status 0 as soon as the kernel has been quiet for two
+    /// seconds.
+    Run(RunArgs),
+    /// Run the on-target tests, one QEMU each
+    Test(TestArgs),
+    /// Count the instructions of the kernel's paths and compare them with the budgets
+    Bench(BenchArgs),
+    /// Run a study and check what it shows; without a name, list them
+    Lab(LabArgs),
+    /// Build an image and print where it is
+    Image(ImageArgs),
+    /// Run clippy on everything that is built for the bare machine; warnings are errors
+    Lint,
+    /// Decode a captured output stream: log frames become lines, addresses get names
+    Decode(DecodeArgs),
+    /// Find or install the toolchain and QEMU, and say what was found
+    Setup,
+}
+
+/// Where an image runs.
+#[derive(Args, Clone, Debug)]
+pub struct BoardArgs {
+    /// The board: `virt`, QEMU's
+    #[arg(long, default_value = "virt")]
+    pub board: String,
+}
+
+/// Options of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Where to run
+    #[command(flatten)]
+    pub board: BoardArgs,
+    /// Number of CPUs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub smp: u32,
+    /// Shell lines to execute instead of reading keys; the run ends with the status of the last one. Standard output has
+    /// only what the shell printed
+    #[arg(long, value_name = "LINES")]
+    pub exec: Option<String>,
+    /// Memory size
+    #[arg(long, value_name = "SIZE", default_value = crate::qemu::machine::MEMORY)]
+    pub memory: String,
+    /// Wait for a debugger on this TCP port of the local host before the first instruction
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "1234", require_equals = true)]
+    pub gdb: Option<u16>,
+    /// Count instructions: one is one nanosecond of virtual time, and every run is the same
+    #[arg(long)]
+    pub icount: bool,
+    /// The least urgent log records to show: error, warn, info or debug
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug"])]
+    pub loglevel: Option<String>,
+    /// End the run after so many seconds, with status 124 [default: none; 120 with --exec]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// Run this ELF file instead of building the default image
+    #[arg(long, value_name = "FILE")]
+    pub elf: Option<PathBuf>,
+    /// More arguments for QEMU, such as `-- -d int -D qemu.log`
+    #[arg(last = true, value_name = "QEMU ARGUMENTS")]
+    pub qemu: Vec<OsString>,
+}
+
+impl Default for RunArgs {
+    fn default() -> Self {
+        // What no words on the command line mean is said once, in the attributes above.
+        match Cli::parse_from(["tophalf", "run"]).command {
+            Some(Command::Run(args)) => args,
+            _ => unreachable!("`run` is a command"),
+        }
+    }
+}
+
+/// Options of `test`.
+#[derive(Args, Clone, Debug)]
+pub struct TestArgs {
+    /// Only tests whose name contains this
+    pub filter: Option<String>,
+    /// Only the test with exactly this name
+    #[arg(long)]
+    pub exact: bool,
+    /// List the tests
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Options of `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// Print `[{"id","value","max","gate","goal","unit"}]` instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `lab`.
+#[derive(Args, Clone, Debug)]
+pub struct LabArgs {
+    /// Which study
+    pub name: Option<String>,
+}
+
+/// Options of `image`.
+#[derive(Args, Clone, Debug)]
+pub struct ImageArgs {
+    /// For which board
+    #[command(flatten)]
+    pub board: BoardArgs,
+    /// Also write the flat binary (arm64 Image format) that a boot loader takes
+    #[arg(long, value_name = "OUT")]
+    pub raw: Option<PathBuf>,
+}
+
+/// Options of `decode`.
+#[derive(Args, Clone, Debug)]
+pub struct DecodeArgs {
+    /// The image that produced the stream
+    pub elf: PathBuf,
+    /// The captured stream; standard input if left out
+    pub file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let args = RunArgs::default();
+        assert_eq!((args.board.board.as_str(), args.smp, args.exec), ("virt", 1, None));
+    }
+
+    #[test]
+    fn every_command_and_option_has_help() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for option in command.get_arguments() {
+                assert!(option.get_help().is_some(), "{} {}", command.get_name(), option.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn qemu_arguments_and_an_optional_port() {
+        let cli = Cli::parse_from(["tophalf", "run", "--gdb", "--", "-d", "int"]);
+        let Some(Command::Run(args)) = cli.command else { panic!("not run") };
+        assert_eq!((args.gdb, args.qemu.len()), (Some(1234), 2));
+    }
+}

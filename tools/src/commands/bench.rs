@@ -1,0 +1,56 @@
+//! `bench`: what do the kernel's paths cost, beside the budget and other kernels?
+
+use super::{DEFAULT_IMAGE, status};
+use crate::{
+    bench::{
+        budget::IMAGE_TEXT,
+        judged::{self, Judged, Verdict},
+        rows::{self, Capture, Row},
+    },
+    cli::BenchArgs,
+    console::{Input, Session},
+    failure::{FAILED, Failure},
+    image::{build::build, size},
+    qemu::{Bootargs, Console, Machine, boot::BACKSTOP},
+    say::{print, say},
+    stream::Renderer,
+};
+use anyhow::Result;
+
+/// Carries the command out.
+pub fn execute(args: &BenchArgs) -> Result<u8> {
+    let image = build(DEFAULT_IMAGE)?;
+    let machine = Machine::deterministic(&image, Bootargs::default().with("exec", "bench"), Console::Uart);
+    let session = Session { machine: &machine, input: Input::None, limit: Some(BACKSTOP) };
+    let mut capture = Capture::default();
+    let status = status(session.run(&mut Renderer::new(&image)?, &mut capture)?, session.limit);
+    let text = String::from_utf8_lossy(&capture.text);
+    if status != 0 {
+        eprint!("{text}");
+        return Err(Failure::new(format!("the kernel's bench ended with status {status}")).status(status).into());
+    }
+    let mut rows = rows::parse(&text)?;
+    if rows.is_empty() {
+        eprint!("{text}");
+        return Err(Failure::new("the kernel printed no rows").into());
+    }
+    let bytes = size::text(&image)?;
+    rows.push(Row { id: IMAGE_TEXT.into(), value: bytes, max: bytes, unit: "bytes".into() });
+    let judged: Vec<Judged> = rows.into_iter().map(Judged::new).collect();
+    if args.json {
+        print(judged::json(&judged)?)?;
+    } else {
+        print(judged::table(&judged))?;
+        print(
+            "\nInstructions (bytes for the image), median and maximum of 1,000, with 200 lines requested and 32 threads ready.\n\
+             The goal is what we are after; only a row over its gate fails.\n",
+        )?;
+    }
+    let missed: Vec<&str> =
+        judged.iter().filter(|row| row.verdict() == Verdict::OverGate).map(|row| row.row.id.as_str()).collect();
+    if missed.is_empty() {
+        return Ok(0);
+    }
+    say(format_args!("over the gate: {}", missed.join(", ")));
+    Ok(FAILED)
+}

@@ -1,0 +1,23 @@
+//! `image`: where is the image, and what would a boot loader load?
+
+use super::{DEFAULT_IMAGE, check_board};
+use crate::{
+    cli::ImageArgs,
+    image::build::build,
+    image::flat,
+    say::{print, say},
+};
+use anyhow::{Context, Result};
+
+/// Carries the command out.
+pub fn execute(args: &ImageArgs) -> Result<u8> {
+    check_board(&args.board.board)?;
+    let image = build(DEFAULT_IMAGE)?;
+    print(image.elf.display())?;
+    if let Some(out) = &args.raw {
+        let bytes = flat::binary(&image)?;
+        std::fs::write(out, &bytes).with_context(|| format!("cannot write {}", out.display()))?;
+        say(format_args!("{}: {} bytes, arm64 Image format", out.display(), bytes.len()));
+    }
+    Ok(0)
+}

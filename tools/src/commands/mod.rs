@@ -1,0 +1,64 @@
+//! What does each command do? One file each; this one only chooses.
+
+pub mod bench;
+pub mod decode;
+pub mod image;
+pub mod lab;
+pub mod lint;
+pub mod run;
+pub mod setup;
+pub mod test;
+
+use crate::{
+    cli::{Cli, Command, RunArgs},
+    console::Ending,
+    failure::{FAILED, Failure, TIMED_OUT},
+    qemu::boot::End,
+    say::say,
+};
+use anyhow::Result;
+use std::time::Duration;
+
+/// The package of the default image.
+pub const DEFAULT_IMAGE: &str = "virt";
+
+/// Carries a command out and returns the tool's exit status.
+pub fn execute(cli: Cli) -> Result<u8> {
+    match cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())) {
+        Command::Run(args) => run::execute(&args),
+        Command::Test(args) => test::execute(&args),
+        Command::Bench(args) => bench::execute(&args),
+        Command::Lab(args) => lab::execute(&args),
+        Command::Image(args) => image::execute(&args),
+        Command::Lint => lint::execute(),
+        Command::Decode(args) => decode::execute(&args),
+        Command::Setup => setup::execute(),
+    }
+}
+
+/// Refuses boards that no image exists for.
+fn check_board(board: &str) -> Result<()> {
+    match board {
+        "virt" => Ok(()),
+        other => Err(Failure::not_yet(format_args!("board `{other}`")).hint("the board there is: `virt`").into()),
+    }
+}
+
+/// The exit status that an ending stands for, said aloud where it is not the kernel's own.
+fn status(ending: Ending, limit: Option<Duration>) -> u8 {
+    match ending {
+        Ending::Machine(End::Status(status)) => status,
+        Ending::Machine(End::TimedOut) => {
+            say(format_args!("the kernel did not end within {} s: killed", limit.unwrap_or_default().as_secs()));
+            TIMED_OUT
+        }
+        Ending::Machine(End::Killed) => {
+            say("QEMU was killed");
+            FAILED
+        }
+        Ending::Left | Ending::Quiet => 0,
+        Ending::OutputGone => FAILED,
+        // As a shell reports a program that a signal ended.
+        Ending::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+    }
+}

@@ -1,0 +1,70 @@
+//! How is an image built? By a cargo inside this one, with a clean environment and its own target directory.
+
+use super::{Image, progress, store};
+use crate::{
+    failure::Failure,
+    project,
+    toolchain::{self, Need},
+};
+use anyhow::{Context, Result};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+/// What to build.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// The package, which has one binary of the same name.
+    pub package: &'a str,
+    /// Its cargo features.
+    pub features: &'a [&'a str],
+    /// A manifest outside the workspace, such as an application that uses the kernel as a library.
+    pub manifest: Option<&'a Path>,
+}
+
+impl<'a> Recipe<'a> {
+    /// An image of the workspace, without features.
+    pub fn package(package: &'a str) -> Self {
+        Self { package, features: &[], manifest: None }
+    }
+}
+
+/// Builds an image of the workspace.
+pub fn build(package: &str) -> Result<Image> {
+    build_recipe(&Recipe::package(package))
+}
+
+/// Builds an image and keeps a copy under its content's hash.
+///
+/// Several tools may run at once: a lock is held until the copy is made, because the next build may write the same file.
+pub fn build_recipe(recipe: &Recipe<'_>) -> Result<Image> {
+    let toolchain = toolchain::ensure(Need::Build)?;
+    let target_dir = project::image_target_dir()?;
+    let _lock = lock(&target_dir)?;
+    let mut cargo = toolchain.build()?;
+    cargo.args(["--package", recipe.package]);
+    if !recipe.features.is_empty() {
+        cargo.arg("--features").arg(recipe.features.join(","));
+    }
+    cargo.args(recipe.manifest.iter().flat_map(|path| ["--manifest-path".as_ref(), path.as_os_str()]));
+    progress::run(&mut cargo, recipe.package)?;
+    let built = target_dir.join(project::TARGET).join(project::PROFILE).join(recipe.package);
+    store::keep(&built, recipe.package)
+}
+
+/// Takes the build lock, which the operating system gives back when the process ends, however it ends.
+fn lock(target_dir: &Path) -> Result<File> {
+    let open = || -> std::io::Result<File> {
+        fs::create_dir_all(target_dir)?;
+        let file = File::options().create(true).truncate(false).write(true).open(target_dir.join(".tophalf-lock"))?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().with_context(|| format!("cannot lock {}", target_dir.display())).map_err(|error| {
+        Failure::new("the build directory cannot be written")
+            .hint("check the permissions of `target`, and that its disk is not full")
+            .cause(error)
+            .into()
+    })
+}

@@ -1,0 +1,284 @@
+//! Which QEMU runs the images, and how is one installed?
+
+use crate::{
+    failure::Failure,
+    install::{
+        self,
+        apt::{self, Apt},
+        plan::Action,
+        policy::Policy,
+        sources::{self, BackportsSource},
+    },
+    process,
+    say::say,
+    version::Version,
+};
+use anyhow::Result;
+use std::{path::PathBuf, process::Command, sync::OnceLock};
+
+/// A QEMU that can run the images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qemu {
+    /// The program.
+    pub path: PathBuf,
+    /// Its version.
+    pub version: Version,
+}
+
+/// The oldest QEMU whose `virt` board the kernel is tested on.
+pub const OLDEST: Version = Version::new(7, 2);
+/// From here on `virt` has a second UART. It is what gets installed where it is to be had.
+pub const WANTED: Version = Version::new(9, 2);
+
+const PROGRAM: &str = "qemu-system-aarch64";
+const PACKAGE: &str = "qemu-system-arm";
+
+impl Qemu {
+    /// The QEMU in `PATH`, whatever its version.
+    pub fn find() -> Option<Self> {
+        let path = install::find_program(PROGRAM)?;
+        let version = Version::find(&process::answer(Command::new(&path).arg("--version"))?)?;
+        Some(Self { path, version })
+    }
+
+    /// Finds QEMU, or installs it. Looks only once: every test trial asks.
+    pub fn ensure() -> Result<Self> {
+        static FOUND: OnceLock<Qemu> = OnceLock::new();
+        if let Some(qemu) = FOUND.get() {
+            return Ok(qemu.clone());
+        }
+        let good = |qemu: &Self| qemu.version >= OLDEST;
+        let qemu = match Self::find().filter(good) {
+            Some(qemu) => qemu,
+            None => {
+                let _one_at_a_time = install::lock()?;
+                // Whoever had the lock before may have installed it.
+                let found = Self::find();
+                if !found.as_ref().is_some_and(good) {
+                    install(found.as_ref())?;
+                }
+                Self::find().filter(good).ok_or_else(|| {
+                    Failure::new(format!("{PROGRAM} was installed, but it does not run or is still too old"))
+                        .hint(format!("`{PROGRAM} --version` must say {OLDEST} or newer"))
+                })?
+            }
+        };
+        Ok(FOUND.get_or_init(|| qemu).clone())
+    }
+}
+
+/// What the plan depends on.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    /// What apt knows about the package.
+    policy: Policy,
+    /// The backports suite of this machine's mirror, unless it has been tried.
+    backports: Option<BackportsSource>,
+    /// The package lists were fetched just now.
+    fresh: bool,
+}
+
+impl Facts {
+    fn probe() -> Self {
+        let backports = sources::debian_codename().and_then(|codename| sources::backports(&codename));
+        Self { policy: look(), backports, fresh: false }
+    }
+}
+
+fn look() -> Policy {
+    apt::policies(&[PACKAGE]).remove(PACKAGE).unwrap_or_default()
+}
+
+/// What installing QEMU will probably take; nothing where there is one. For who installs by hand, and wants to do it once.
+pub fn expected_plan() -> Vec<Action> {
+    if Qemu::find().is_some_and(|qemu| qemu.version >= OLDEST) { Vec::new() } else { foresee(&Facts::probe()) }
+}
+
+/// The next action towards an installed QEMU; `None` if there is none left. An `Install` is the last one.
+///
+/// The backports' QEMU has to come whole from there: where another part of it (`qemu-utils`) was already installed from
+/// backports, a plain install fails, because it wants that part's older version.
+fn next(facts: &Facts) -> Option<Action> {
+    let from = |release: Option<&str>| Action::Install {
+        packages: vec![PACKAGE.to_owned()],
+        release: release.map(str::to_owned),
+    };
+    let candidate = facts.policy.candidate;
+    if candidate.is_some_and(|version| version >= WANTED) && facts.policy.backports(WANTED).is_none() {
+        return Some(from(None));
+    }
+    if let Some(suite) = facts.policy.backports(WANTED) {
+        return Some(from(Some(suite)));
+    }
+    match (&facts.backports, facts.fresh) {
+        (_, false) if candidate.is_none() => Some(Action::Update),
+        (Some(source), _) => Some(Action::AddSource(source.clone())),
+        _ if candidate.is_some_and(|version| version >= OLDEST) => Some(from(None)),
+        (None, false) => Some(Action::Update),
+        _ => None,
+    }
+}
+
+fn install(found: Option<&Qemu>) -> Result<()> {
+    let missing = match found {
+        Some(old) => format!("{PROGRAM} {} is too old: {OLDEST} is needed", old.version),
+        None => format!("{PROGRAM} is missing"),
+    };
+    if install::find_program("apt-get").is_none() {
+        let hint = match std::env::consts::OS {
+            "macos" => "brew install qemu".to_owned(),
+            _ => format!(
+                "install QEMU ≥ {OLDEST} for ARM64 with your system's package manager (https://www.qemu.org/download)"
+            ),
+        };
+        return Err(Failure::new(missing).hint(hint).into());
+    }
+    let mut facts = Facts::probe();
+    if install::no_install() {
+        return Err(install::by_hand(&missing, &install::commands(&foresee(&facts))).into());
+    }
+    let mut apt = Apt::new(&foresee(&facts))?;
+    say(format_args!("{missing}: installing the package {PACKAGE}, to run the kernel without a board"));
+    while let Some(action) = next(&facts) {
+        match &action {
+            Action::Install { release: Some(release), .. } => match apt.perform(&action) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    say(format_args!("{release} did not work ({error}); trying the release itself"));
+                    facts.policy.offers.clear();
+                    facts.backports = None;
+                }
+            },
+            Action::Install { .. } if facts.fresh => return apt.perform(&action),
+            Action::Install { .. } => match apt.perform(&action) {
+                Ok(()) => return Ok(()),
+                // Old lists name files that the mirror no longer has.
+                Err(_) => {
+                    apt.perform(&Action::Update)?;
+                    facts = Facts { policy: look(), fresh: true, ..facts };
+                }
+            },
+            Action::AddSource(source) => {
+                say(format_args!(
+                    "this release's QEMU has only one UART on the board; {} has a newer one",
+                    source.suite
+                ));
+                apt.perform(&action)?;
+                let updated = apt.perform(&Action::Update);
+                facts = Facts { policy: look(), backports: None, fresh: true };
+                if facts.policy.backports(WANTED).is_none() {
+                    say(format_args!("{} cannot be used; leaving it out again", source.suite));
+                    apt.remove_source(source)?;
+                    updated.or_else(|_| apt.perform(&Action::Update))?;
+                }
+            }
+            Action::Update => {
+                apt.perform(&action)?;
+                facts = Facts { policy: look(), fresh: true, ..facts };
+            }
+        }
+    }
+    Err(Failure::new(format!("apt offers no {PACKAGE} ≥ {OLDEST}"))
+        .hint("check the network and apt's sources, then try again")
+        .into())
+}
+
+/// The commands that will probably be needed: as far as can be told without fetching the lists.
+fn foresee(facts: &Facts) -> Vec<Action> {
+    let mut facts = facts.clone();
+    let mut plan = Vec::new();
+    while let Some(action) = next(&facts) {
+        match &action {
+            Action::Install { .. } => {
+                plan.push(action);
+                return plan;
+            }
+            Action::AddSource(source) => {
+                // What the suite will offer after the update.
+                let offer = install::policy::Offer { version: WANTED, suites: vec![source.suite.clone()] };
+                facts.policy.offers.push(offer);
+                plan.extend([action, Action::Update]);
+            }
+            Action::Update => {
+                facts.policy.candidate = facts.policy.candidate.or(Some(OLDEST));
+                facts.fresh = true;
+                if facts.backports.is_none() {
+                    plan.push(action);
+                }
+            }
+        }
+    }
+    plan.push(Action::install(&[PACKAGE]));
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::install::policy::Offer;
+
+    fn offer(version: Version, suite: &str) -> Offer {
+        Offer { version, suites: vec![suite.to_owned()] }
+    }
+
+    fn source() -> BackportsSource {
+        BackportsSource {
+            uri: "http://mirror.example/debian".into(),
+            suite: "bookworm-backports".into(),
+            signed_by: None,
+        }
+    }
+
+    fn bookworm() -> Facts {
+        let policy = Policy { candidate: Some(OLDEST), offers: vec![offer(OLDEST, "bookworm")] };
+        Facts { policy, backports: Some(source()), fresh: false }
+    }
+
+    fn install(release: Option<&str>) -> Action {
+        Action::Install { packages: vec![PACKAGE.into()], release: release.map(str::to_owned) }
+    }
+
+    #[test]
+    fn backports_that_apt_knows_are_used_at_once() {
+        let mut facts = bookworm();
+        facts.policy.offers.push(offer(Version::new(10, 0), "bookworm-backports"));
+        assert_eq!(next(&facts), Some(install(Some("bookworm-backports"))));
+        // They stay the right release when qemu-utils is pinned to them and the candidate is already theirs.
+        facts.policy.candidate = Some(Version::new(10, 0));
+        assert_eq!(next(&facts), Some(install(Some("bookworm-backports"))));
+    }
+
+    #[test]
+    fn backports_are_added_where_the_release_is_older_than_wanted() {
+        assert_eq!(next(&bookworm()), Some(Action::AddSource(source())));
+        let plan = foresee(&bookworm());
+        assert_eq!(plan, [Action::AddSource(source()), Action::Update, install(Some("bookworm-backports"))]);
+    }
+
+    #[test]
+    fn the_release_itself_serves_without_backports() {
+        assert_eq!(next(&Facts { backports: None, ..bookworm() }), Some(install(None)));
+    }
+
+    #[test]
+    fn a_new_release_needs_no_backports() {
+        let policy = Policy { candidate: Some(Version::new(10, 0)), offers: vec![] };
+        assert_eq!(next(&Facts { policy, ..bookworm() }), Some(install(None)));
+    }
+
+    #[test]
+    fn empty_lists_are_fetched_once() {
+        let empty = Facts { backports: Some(source()), ..Facts::default() };
+        assert_eq!(next(&empty), Some(Action::Update));
+        assert_eq!(next(&Facts { fresh: true, ..Facts::default() }), None);
+        assert_eq!(foresee(&empty).last(), Some(&install(Some("bookworm-backports"))));
+        assert_eq!(foresee(&Facts::default()), [Action::Update, install(None)]);
+    }
+
+    #[test]
+    fn too_old_everywhere() {
+        let policy = Policy { candidate: Some(Version::new(6, 2)), offers: vec![] };
+        assert_eq!(next(&Facts { policy: policy.clone(), backports: None, fresh: false }), Some(Action::Update));
+        assert_eq!(next(&Facts { policy, backports: None, fresh: true }), None);
+    }
+}
