@@ -1,0 +1,246 @@
+//! Does the image that users run do what they see? The default image and the example application, each trial a boot.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{path::Path, process::ExitCode, sync::Mutex};
+use tests::{Said, live::Live, say, say_as};
+use tophalf::{
+    image::{
+        Image,
+        build::{Recipe, build_recipe},
+        flat,
+    },
+    project,
+    qemu::{Bootargs, Console, Machine, boot::End},
+};
+
+/// The image with the shell.
+const DEFAULT: &str = "virt";
+const PROMPT: &str = "tophalf> ";
+
+/// A trial: boots what it needs, and says what was wrong.
+type Body = fn() -> Result<()>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials: &[(&str, Body)] = &[
+        ("bu_01_1_the_banner_tells_what_booted", banner),
+        ("bu_01_2_the_image_boots_from_every_exception_level", exception_levels),
+        ("bu_01_2_the_flat_image_boots", flat_image),
+        ("shell_exec_prints_tables_and_ends_with_the_status", exec),
+        ("shell_every_key_is_an_interrupt", keys),
+        ("shell_a_megabyte_at_once_arrives_whole", megabyte),
+        ("shell_reboot_starts_again", reboot),
+        ("on_target_an_unknown_test_is_a_usage_error", unknown_test),
+        ("pk_05_2_a_thousand_records_are_decoded_in_order", records),
+        ("example_app_serves_the_clocks_interrupt", example_app),
+    ];
+    let trial = |&(name, run): &(&str, Body)| {
+        Trial::test(name, move || run().map_err(|error| Failed::from(tophalf::failure::explain(&error).0)))
+    };
+    libtest_mimic::run(&arguments, trials.iter().map(trial).collect()).exit_code()
+}
+
+/// Builds an image once; the trials run in parallel.
+fn image(package: &'static str) -> Result<Image> {
+    static BUILT: Mutex<Vec<(&str, Image)>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().map_err(|_| anyhow::anyhow!("another trial could not build"))?;
+    if let Some((_, image)) = built.iter().find(|(name, _)| *name == package) {
+        return Ok(image.clone());
+    }
+    let image = tophalf::build(package)?;
+    built.push((package, image.clone()));
+    Ok(image)
+}
+
+/// Runs shell lines in the default image.
+fn shell(lines: &str) -> Result<Machine> {
+    let bootargs = Bootargs::default().with("exec", lines);
+    Ok(Machine::deterministic(&image(DEFAULT)?, bootargs, Console::Uart))
+}
+
+fn with_machine(machine: Machine, options: &str) -> Machine {
+    Machine { extra: vec!["-M".into(), options.into()], ..machine }
+}
+
+fn live() -> Result<Live> {
+    Live::start(&Machine { once: true, ..Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart) })
+}
+
+/// Types a line and waits for the prompt behind what it printed.
+fn answer(machine: &mut Live, line: &str) -> Result<String> {
+    machine.type_keys(line.as_bytes())?;
+    machine.type_keys(b"\r")?;
+    machine.wait_for("\r\n")?;
+    machine.wait_for(PROMPT)
+}
+
+fn expect_status(said: &Said, status: u8) -> Result<()> {
+    ensure!(
+        said.end == End::Status(status),
+        "ended as {:?}, not with {status}:\n{}{}",
+        said.end,
+        said.output,
+        said.qemu
+    );
+    Ok(())
+}
+
+/// BU-01.1: one line tells version, board, interrupt controller, CPUs and preemption model; the shell's prompt follows.
+fn banner() -> Result<()> {
+    let mut machine = live()?;
+    let greeting = machine.wait_for(PROMPT)?;
+    let line = greeting.lines().find(|line| line.starts_with("Tophalf ")).context("no banner")?;
+    for part in [env!("CARGO_PKG_VERSION"), "QEMU virt", "GICv3", "1 CPU", "model rt"] {
+        ensure!(line.contains(part), "`{line}` does not say `{part}`");
+    }
+    machine.type_keys(b"poweroff\r")?;
+    ensure!(machine.end()? == End::Status(0), "poweroff ends with another status");
+    Ok(())
+}
+
+/// BU-01.2: with EL2, with EL3 and with both the same image boots and runs commands.
+fn exception_levels() -> Result<()> {
+    for options in ["virtualization=on", "secure=on", "secure=on,virtualization=on"] {
+        let said = say(&with_machine(shell("uptime")?, options))?;
+        expect_status(&said, 0).context(options)?;
+    }
+    Ok(())
+}
+
+/// BU-01.2: so does the flat Image that a boot loader takes, which is entered as Linux is.
+fn flat_image() -> Result<()> {
+    let elf = image(DEFAULT)?;
+    let path = elf.elf.with_extension("img");
+    std::fs::write(&path, flat::binary(&elf)?)?;
+    for options in ["virtualization=off", "virtualization=on", "secure=on"] {
+        let machine = Machine { image: Image { elf: path.clone() }, ..with_machine(shell("uptime; false")?, options) };
+        let said = say_as(&elf, &machine)?;
+        expect_status(&said, 1).context(options)?;
+    }
+    Ok(())
+}
+
+/// `run --exec 'ps; irq; nosuch'`: both tables, the error, nothing else; the status is the last command's.
+fn exec() -> Result<()> {
+    let said = say(&shell("ps; irq; nosuch")?)?;
+    expect_status(&said, 1)?;
+    let lines: Vec<&str> = said.text.lines().collect();
+    let text = said.text.as_str();
+    ensure!(lines.first().is_some_and(|l| l.split_whitespace().take(3).eq(["PID", "CLS", "RTPRIO"])), "no ps:\n{text}");
+    let at = lines.iter().position(|l| l.trim() == "CPU0").with_context(|| format!("no irq:\n{text}"))?;
+    ensure!(
+        lines[1..at].iter().all(|l| l.split_whitespace().next().is_some_and(|pid| pid.parse::<u32>().is_ok())),
+        "{text}"
+    );
+    ensure!(lines[1..at].iter().any(|l| l.ends_with("irq/33-uart-pl011") && l.contains(" FF      50 ")), "{text}");
+    let (error, rows) = lines[at + 1..].split_last().context("no rows")?;
+    ensure!(rows.iter().all(|l| l.contains(':')), "{text}");
+    ensure!(*error == "nosuch: command not found", "{text}");
+    Ok(())
+}
+
+/// Interrupts of the UART's line so far, from the shell's table; its thread is FIFO 50.
+fn uart_interrupts(machine: &mut Live) -> Result<u64> {
+    let table = answer(machine, "irq")?;
+    let row = table.lines().find(|l| l.trim().starts_with("33:")).with_context(|| format!("no line 33 in\n{table}"))?;
+    ensure!(row.contains("irq/33-uart-pl011 FF 50"), "{row}");
+    Ok(row.split_whitespace().nth(1).context("no count")?.parse()?)
+}
+
+/// Each key that is typed by itself raises the count of line 33.
+fn keys() -> Result<()> {
+    const KEYS: &str = "echo abcdefgh";
+    let mut machine = live()?;
+    machine.wait_for(PROMPT)?;
+    let before = uart_interrupts(&mut machine)?;
+    for key in KEYS.chars() {
+        let mut buffer = [0; 4];
+        machine.type_keys(key.encode_utf8(&mut buffer).as_bytes())?;
+        // The echo says that it was handled.
+        machine.wait_for(&key.to_string())?;
+    }
+    machine.type_keys(b"\r")?;
+    machine.wait_for("abcdefgh\r\n")?;
+    machine.wait_for(PROMPT)?;
+    let after = uart_interrupts(&mut machine)?;
+    ensure!(after >= before + KEYS.len() as u64, "{before} before {} keys, {after} after", KEYS.len());
+    Ok(())
+}
+
+/// 1 MB at once: every line arrives, in order and unchanged; what the FIFO had to drop would be counted, and is nothing.
+fn megabyte() -> Result<()> {
+    /// Longer than the screen is wide: each key costs a redrawn line, so these are few. They keep the shell busy while the
+    /// FIFO runs full again and again.
+    const LONG: usize = 100;
+    let filler = |n: usize| "x".repeat(if n < LONG { 230 } else { 50 });
+    let mut text = String::new();
+    let mut count = 0;
+    while text.len() < 1 << 20 {
+        text.push_str(&format!("echo {count:06}-{}\r", filler(count)));
+        count += 1;
+    }
+    let mut machine = live()?;
+    machine.wait_for(PROMPT)?;
+    let mut keys = machine.keyboard()?;
+    let typist = std::thread::spawn(move || keys.type_keys(text.as_bytes()).map(|()| keys));
+    for n in 0..count {
+        let answer = format!("\n{n:06}-{}\r\n", filler(n));
+        machine.wait_for(&answer).with_context(|| format!("line {n} of {count}"))?;
+    }
+    let keys = typist.join().map_err(|_| anyhow::anyhow!("the typist panicked"))??;
+    machine.return_keyboard(keys);
+    machine.wait_for(PROMPT)?;
+    let table = answer(&mut machine, "irq")?;
+    let overruns = table.lines().find(|l| l.trim().starts_with("UART overruns:")).context("no overruns")?;
+    ensure!(overruns.split_whitespace().last() == Some("0"), "{overruns}");
+    Ok(())
+}
+
+/// `reboot` leads to a second banner.
+fn reboot() -> Result<()> {
+    let mut machine = Live::start(&Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart))?;
+    machine.wait_for(PROMPT)?;
+    machine.type_keys(b"reboot\r")?;
+    machine.wait_for("Tophalf ")?;
+    machine.wait_for(PROMPT)?;
+    Ok(())
+}
+
+/// A test that there is not ends with 64, and no other does.
+fn unknown_test() -> Result<()> {
+    let bootargs = Bootargs::default().with("console", "semihosting").with("test", "nosuch");
+    let said = say(&Machine::deterministic(&image("on-target")?, bootargs, Console::Semihosting))?;
+    expect_status(&said, 64)?;
+    ensure!(said.output.contains("no test is called \"nosuch\""), "{}", said.output);
+    Ok(())
+}
+
+/// PK-05.2: the records that a hard handler wrote, as the host decodes them: all of them, in order.
+fn records() -> Result<()> {
+    let image = image("on-target")?;
+    let tests = tophalf::tests(&image)?;
+    let test = tests.iter().find(|t| t.name.starts_with("pk_05_2")).context("the test is gone")?;
+    let said = say(&tests::machine(&image, test))?;
+    expect_status(&said, 0)?;
+    let numbers = said
+        .output
+        .lines()
+        .filter_map(|l| l.split_once("record ")?.1.split_once(" of a handler")?.0.parse::<u32>().ok());
+    ensure!(numbers.eq(0..1000), "{}", said.output);
+    Ok(())
+}
+
+/// An application outside the workspace, with the kernel as its library: it builds with the lock file it has, and the
+/// interrupt that it asks for reaches its handler.
+fn example_app() -> Result<()> {
+    let manifest = project::root()?.join("tests/example-app/Cargo.toml");
+    let image = build_recipe(&Recipe { manifest: Some(Path::new(&manifest)), ..Recipe::package("example-app") })?;
+    let said = say(&Machine::deterministic(&image, Bootargs::default(), Console::Uart))?;
+    expect_status(&said, 0)?;
+    let text = &said.output;
+    ensure!(text.contains("irq/34-rtc"), "{text}");
+    ensure!(text.contains("alarm"), "{text}");
+    Ok(())
+}

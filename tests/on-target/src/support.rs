@@ -1,0 +1,96 @@
+//! What do several tests need? Lines, counters, moments; nothing that hides what a test does.
+use alloc::sync::Arc;
+use core::{
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
+};
+use kernel::{
+    Context, HardIrqCx, Policy, ThreadCx,
+    irq::{self, Flags, Irq, Line, Primary, Request, Trigger, inject},
+    thread,
+};
+
+/// The `n`th line that no device drives.
+pub const fn spare(n: u32) -> Irq {
+    assert!(n < virt::FREE_SPIS.end - virt::FREE_SPIS.start);
+    Irq::new(virt::FREE_SPIS.start + n)
+}
+
+/// FIFO at this priority.
+pub fn fifo(priority: i32) -> Policy {
+    Policy::fifo(priority).expect("1 to 99")
+}
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+pub const fn us(n: u64) -> Duration {
+    Duration::from_micros(n)
+}
+
+/// Sleeps, which nobody interrupts.
+pub fn sleep(cx: &mut ThreadCx, d: Duration) {
+    kernel::time::sleep(cx, d).expect("nobody interrupts a test");
+}
+
+/// Policy of the running thread from here on.
+pub fn become_policy(cx: &mut ThreadCx, policy: Policy) {
+    kernel::sched::set(cx, thread::current_id(), policy).expect("the thread lives");
+}
+
+/// Something that happened so many times, counted by handlers and read by the test.
+#[derive(Clone, Default)]
+pub struct Count(Arc<AtomicU32>);
+
+impl Count {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Counts once more; the number before.
+    pub fn up(&self) -> u32 {
+        self.0.fetch_add(1, SeqCst)
+    }
+    pub fn set(&self, n: u32) {
+        self.0.store(n, SeqCst);
+    }
+    pub fn get(&self) -> u32 {
+        self.0.load(SeqCst)
+    }
+}
+
+/// An edge line with a hard handler and nothing else.
+pub fn hard_line(
+    cx: &mut ThreadCx,
+    irq: Irq,
+    name: &str,
+    handler: impl FnMut(&mut HardIrqCx<'_>) -> Primary + Send + 'static,
+) -> Line {
+    let request = Request::new(irq, name).flags(Flags::NO_THREAD).trigger(Trigger::EdgeRising);
+    request.hard(handler).submit(cx).expect("a spare line")
+}
+
+/// An edge line with a counting hard handler.
+pub fn counted_line(cx: &mut ThreadCx, irq: Irq, name: &str) -> (Line, Count) {
+    let count = Count::new();
+    let counted = count.clone();
+    let line = hard_line(cx, irq, name, move |_| {
+        counted.up();
+        Primary::Handled
+    });
+    (line, count)
+}
+
+/// Makes a line pending.
+pub fn pend(cx: &impl Context, irq: Irq) {
+    inject::pend(cx, irq).expect("the controller has the line");
+}
+
+/// Interrupts of a line so far.
+pub fn interrupts(cx: &mut ThreadCx, irq: Irq) -> u64 {
+    irq::info(cx, irq).expect("the line was requested").total()
+}
+
+/// Takes a handler out.
+pub fn free(cx: &mut ThreadCx, line: Line) {
+    line.free(cx).expect("not called by its own thread");
+}

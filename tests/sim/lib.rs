@@ -1,0 +1,1 @@
+//! The kernel on the simulated machine; everything is in `tests/sim`.

@@ -1,0 +1,174 @@
+//! What every simulated test needs: boot a machine, count, log, and look at the outcome.
+use hw::sim::{Config, End, Outcome};
+use kernel::{Policy, ThreadCx};
+
+/// Boots one CPU, runs `body` as a fair thread called "main", and expects it to return.
+#[track_caller]
+pub fn run(body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    run_with(Config::default(), "", body)
+}
+
+/// As [`run`], with a configuration of the machine and boot arguments.
+#[track_caller]
+pub fn run_with(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let outcome = kernel::simulation::boot(config, bootargs, body);
+    assert_eq!(outcome.end, End::Exit(0), "console:\n{}", outcome.console);
+    outcome
+}
+
+/// Boots one CPU and expects a BUG whose report contains `text`.
+#[track_caller]
+pub fn run_to_bug(text: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let outcome = kernel::simulation::boot(Config::default(), "", body);
+    assert_eq!(outcome.end, End::Exit(kernel::report::EXIT_BUG), "console:\n{}", outcome.console);
+    assert!(outcome.console.contains(text), "no {text:?} in\n{}", outcome.console);
+    outcome
+}
+
+/// Warnings in an outcome's console text.
+pub fn warnings(outcome: &Outcome) -> Vec<&str> {
+    outcome.console.lines().filter(|l| l.starts_with("WARNING")).collect()
+}
+
+/// FIFO at this priority.
+pub fn fifo(priority: i32) -> Policy {
+    Policy::fifo(priority).expect("1 to 99")
+}
+
+/// Makes a line pending and lets the machine take the interrupt if it can.
+#[track_caller]
+pub fn pend(cx: &impl kernel::Context, irq: kernel::irq::Irq) {
+    kernel::irq::inject::pend(cx, irq).unwrap();
+    hw::sim::point();
+}
+
+/// As [`run`], on a machine whose counter counts nanoseconds, so that moments are met exactly.
+#[track_caller]
+pub fn exact(body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    run_with(Config { frequency: 1_000_000_000, ..Config::default() }, "", body)
+}
+
+/// RR at this priority.
+pub fn rr(priority: i32) -> Policy {
+    Policy::rr(priority).expect("1 to 99")
+}
+
+/// The fair policy with nice 0.
+pub fn fair() -> Policy {
+    Policy::other(0).expect("-20 to 19")
+}
+
+pub const US: u64 = 1_000;
+pub const MS: u64 = 1_000_000;
+
+pub fn ms(n: u64) -> core::time::Duration {
+    core::time::Duration::from_millis(n)
+}
+
+/// The moment `ns` nanoseconds after the machine's start.
+pub fn at(ns: u64) -> kernel::time::Instant {
+    kernel::time::Instant::from_ns(ns)
+}
+
+/// Gives the running thread this policy.
+#[track_caller]
+pub fn become_policy(cx: &mut ThreadCx, policy: Policy) {
+    kernel::sched::set(cx, kernel::thread::current_id(), policy).unwrap();
+}
+
+/// Starts a thread.
+#[track_caller]
+pub fn start<T: Send + 'static>(
+    cx: &mut ThreadCx,
+    name: &str,
+    policy: Policy,
+    body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
+) -> kernel::thread::JoinHandle<T> {
+    kernel::thread::Builder::new(name).policy(policy).spawn(cx, body).unwrap()
+}
+
+/// Requests an edge line whose hard handler is `f`.
+#[track_caller]
+pub fn hard_line(
+    cx: &mut ThreadCx,
+    intid: u32,
+    mut f: impl FnMut(&mut kernel::HardIrqCx<'_>) + Send + 'static,
+) -> kernel::irq::Line {
+    kernel::irq::Request::new(kernel::irq::Irq::new(intid), "hard")
+        .hard(move |cx| {
+            f(cx);
+            kernel::irq::Primary::Handled
+        })
+        .trigger(kernel::irq::Trigger::EdgeRising)
+        .submit(cx)
+        .unwrap()
+}
+
+/// What happened, in order; written from any context.
+pub struct Log<T>(std::sync::Arc<std::sync::Mutex<Vec<T>>>);
+
+impl<T> Log<T> {
+    pub fn new() -> Self {
+        Self(std::sync::Arc::default())
+    }
+    pub fn push(&self, entry: T) {
+        self.0.lock().unwrap().push(entry);
+    }
+    /// Takes what was written so far.
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Runs `body` on one machine after the other, with INTID 100 coming one point later each time, until it comes too
+/// late: `body` calls its argument where the first point is, and then waits for something that only INTID 100 does.
+///
+/// A body that waits without passing points is woken by INTID 100 a millisecond later; that run is the last.
+#[track_caller]
+pub fn at_every_point(body: impl Fn(&mut ThreadCx, &dyn Fn()) + Clone + 'static) {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    };
+    for n in 1..5_000 {
+        let came = Arc::new(AtomicBool::new(false));
+        let late = Arc::new(AtomicBool::new(false));
+        let (body, flags) = (body.clone(), (came.clone(), late.clone()));
+        exact(move |cx| {
+            let arm = move || {
+                let (came, late) = flags.clone();
+                let first = came.clone();
+                hw::sim::at_point_call(
+                    n,
+                    Box::new(move || {
+                        if !first.swap(true, SeqCst) {
+                            hw::sim::irq::pend(100);
+                        }
+                    }),
+                );
+                hw::sim::at_call(
+                    hw::sim::time() + MS,
+                    Box::new(move || {
+                        if !came.swap(true, SeqCst) {
+                            late.store(true, SeqCst);
+                            hw::sim::irq::pend(100);
+                        }
+                    }),
+                );
+            };
+            body(cx, &arm);
+        });
+        assert!(came.load(SeqCst), "the interrupt never came");
+        if late.load(SeqCst) {
+            assert!(n > 5, "only {n} points");
+            return;
+        }
+    }
+    panic!("no end of points");
+}

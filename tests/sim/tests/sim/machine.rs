@@ -1,0 +1,55 @@
+//! Can the tests trust what they stand on: the simulated machine's facts and the event log? Spec 00.
+use crate::harness::run;
+use hw::{
+    mmio::Mmio,
+    platform_facts::{FACTS, Probe, RESET_FACTS},
+    sim::{self, Config},
+};
+use kernel::{irq_flags, trace};
+
+fn probe() -> Probe {
+    // SAFETY: addresses of the simulated bus, which checks.
+    let [gicd, gicr, uart] = [0x0800_0000, 0x080a_0000, 0x0900_0000].map(|base| unsafe { Mmio::new(base) });
+    Probe { gicd, gicr, uart, uart_intid: 33, spare: 60 }
+}
+
+/// HC-03.1: the platform facts of a machine that nobody has touched hold.
+#[test]
+fn reset_facts_hold() {
+    for (name, check) in RESET_FACTS {
+        sim::run(Config::default(), move || assert_eq!(check(&probe()), Ok(()), "{name}"));
+    }
+}
+
+/// HC-03.1: the other platform facts hold under the running kernel, which does not notice.
+#[test]
+fn facts_hold_under_the_running_kernel() {
+    let outcome = run(|cx| {
+        for fact in FACTS.into_iter().flatten() {
+            let off = irq_flags::save(cx);
+            assert_eq!(probe().check(fact), Ok(()), "{}", fact.0);
+            drop(off);
+        }
+        // The timer's line is as it was.
+        kernel::time::sleep(cx, core::time::Duration::from_millis(1)).unwrap();
+    });
+    assert_eq!((outcome.console.as_str(), outcome.time / 1_000), ("", 1_000));
+}
+
+/// HC-01.1: two events more than the log keeps: the two oldest are gone, and counted.
+#[test]
+fn the_event_log_drops_the_oldest_and_counts_them() {
+    /// Events that the kernel's log keeps of a CPU.
+    const KEPT: u64 = 1024;
+    run(|_| {
+        trace::drain(|_| {});
+        let (dropped, seq) = (trace::dropped(), trace::seq());
+        for n in 1..=KEPT + 2 {
+            trace::record(trace::MARK, n, 0);
+        }
+        let mut kept = vec![];
+        trace::drain(|event| kept.push((event.a, event.seq - seq)));
+        assert_eq!(kept, (3..=KEPT + 2).map(|n| (n, n)).collect::<Vec<_>>());
+        assert_eq!(trace::dropped() - dropped, 2);
+    });
+}

@@ -1,0 +1,35 @@
+//! The kernel on the simulated machine: one module a subsystem, one test a scenario, each citing its id.
+
+mod completion;
+mod context;
+mod gic;
+mod gic_lines;
+mod harness;
+mod irq_depth;
+mod irq_descriptors;
+mod irq_detector;
+mod irq_flow;
+mod irq_free;
+mod irq_kit;
+mod irq_oneshot;
+mod irq_priority;
+mod irq_request;
+mod irq_rules;
+mod irq_shared;
+mod irq_thread;
+mod locks;
+mod log;
+mod machine;
+mod policy;
+mod preemption;
+mod queue_order;
+mod reference;
+mod semaphore;
+mod shell;
+mod sleep;
+mod slices;
+mod smoke;
+mod threads;
+mod timers;
+mod waitqueue;
+mod wake_all;

@@ -1,0 +1,49 @@
+//! What does the shell print for what was typed? Golden texts, as a user sees them.
+use crate::harness::{fifo, run};
+use kernel::{
+    ThreadCx,
+    irq::{Flags, Handled, Irq, Line, Request, Trigger},
+    shell,
+};
+
+mod commands;
+mod session;
+mod tables;
+
+/// Runs each line, with its status expected, and gives what all of them printed.
+#[track_caller]
+fn golden(lines: &'static [(&'static str, i32)], expected: &str) {
+    let outcome = run(move |cx| {
+        for (line, status) in lines {
+            assert_eq!(shell::run_line(cx, line), *status, "status of {line:?}");
+        }
+    });
+    assert_eq!(text(outcome.console.as_bytes()), expected);
+}
+
+/// What was printed, with plain line ends.
+fn text(printed: &[u8]) -> String {
+    String::from_utf8_lossy(printed).replace("\r\n", "\n")
+}
+
+/// Runs a line while `setting` lives, and gives what it printed.
+fn printed<T: 'static>(line: &'static str, setting: impl FnOnce(&mut ThreadCx) -> T + 'static) -> String {
+    let outcome = run(move |cx| {
+        let kept = setting(cx);
+        assert_eq!(shell::run_line(cx, line), 0, "{line:?}");
+        // Lines are left installed: their machine ends here.
+        std::mem::forget(kept);
+    });
+    text(outcome.console.as_bytes())
+}
+
+fn request(cx: &mut ThreadCx, irq: u32, name: &str, priority: i32, flags: Flags) -> Line {
+    Request::new(Irq::new(irq), name)
+        .threaded(|_| Handled::Yes)
+        .flags(Flags::ONESHOT | flags)
+        .trigger(Trigger::EdgeRising)
+        .cookie(name.len())
+        .priority(fifo(priority))
+        .submit(cx)
+        .unwrap()
+}

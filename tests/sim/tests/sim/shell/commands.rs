@@ -1,0 +1,255 @@
+//! What do `chrt`, `spawn`, `kill` and `sleep` do, and what is said of what makes no sense?
+use super::{golden, printed, request, text};
+use crate::harness::{Log, MS, run};
+use core::time::Duration;
+use kernel::{
+    irq::{Flags, Handled, Irq, Request, Trigger},
+    shell, time,
+};
+
+/// IP-02.4: priorities that a policy does not have, and a thread that does not exist.
+#[test]
+fn chrt_refuses_bad_numbers_and_unknown_threads() {
+    golden(
+        &[
+            ("chrt -f -p 0 1", 1),
+            ("chrt -f -p 100 1", 1),
+            ("chrt -o -p 5 1", 1),
+            ("chrt -f -p 50 99", 1),
+            ("chrt -r -p 0 1; chrt -b -p 1 1; chrt -i -p -1 1", 1),
+        ],
+        "chrt: 0: Invalid argument
+chrt: 100: Invalid argument
+chrt: 5: Invalid argument
+chrt: 99: No such task
+chrt: 0: Invalid argument
+chrt: 1: Invalid argument
+chrt: -1: Invalid argument
+",
+    );
+}
+
+/// IP-02: `chrt` sets and shows each policy, and keeps the nice value of a fair thread.
+#[test]
+fn chrt_sets_and_shows() {
+    golden(
+        &[
+            ("chrt -f -p 80 2; chrt -p 2", 0),
+            ("chrt -rp 7 2; chrt -p 2", 0),
+            ("chrt -p 8 2; chrt -p 2", 0),
+            ("chrt -b -p 0 2; chrt -p 2", 0),
+            ("chrt -i -p 0 2; chrt -p 2", 0),
+            ("spawn nice -n -7 sleep; chrt -b -p 0 4; chrt -o -p 0 4; chrt -p 4", 0),
+        ],
+        "pid 2's current scheduling policy: SCHED_FIFO
+pid 2's current scheduling priority: 80
+pid 2's current scheduling policy: SCHED_RR
+pid 2's current scheduling priority: 7
+pid 2's current scheduling policy: SCHED_RR
+pid 2's current scheduling priority: 8
+pid 2's current scheduling policy: SCHED_BATCH
+pid 2's current scheduling priority: 0
+pid 2's current scheduling policy: SCHED_IDLE
+pid 2's current scheduling priority: 0
+pid 4
+pid 4's current scheduling policy: SCHED_OTHER
+pid 4's current scheduling priority: 0
+",
+    );
+    let text = printed("spawn nice -n -7 sleep; chrt -b -p 0 4; ps", |_| {});
+    assert!(text.contains("    4 B        -  -7  26   0.0"), "{text}");
+}
+
+/// IP-02.1: two lines of equal priority are served in the order in which they fired; after `chrt` the second comes first.
+#[test]
+fn chrt_changes_which_line_is_served_first() {
+    run(|cx| {
+        let served = Log::new();
+        let lines = [100, 101].map(|irq| {
+            let served = served.clone();
+            Request::new(Irq::new(irq), "dev")
+                .threaded(move |_| {
+                    served.push(irq);
+                    Handled::Yes
+                })
+                .flags(Flags::ONESHOT)
+                .trigger(Trigger::EdgeRising)
+                .submit(cx)
+                .unwrap()
+        });
+        let fire_both = || {
+            hw::sim::irq::pend(100);
+            hw::sim::irq::pend(101);
+            hw::sim::point();
+        };
+        fire_both();
+        assert_eq!(served.take(), [100, 101]);
+        assert_eq!(shell::run_line(cx, "chrt -f -p 80 5"), 0);
+        fire_both();
+        assert_eq!(served.take(), [101, 100]);
+        for line in lines {
+            line.free(cx).unwrap();
+        }
+    });
+}
+
+/// IP-02.3: a line whose thread was made an ordinary one is served beside a hog, within one slice of it.
+#[test]
+fn a_fair_interrupt_thread_is_served_beside_a_hog() {
+    run(|cx| {
+        let served_at = Log::new();
+        let at = served_at.clone();
+        let line = Request::new(Irq::new(100), "dev")
+            .threaded(move |_| {
+                at.push(time::now());
+                Handled::Yes
+            })
+            .flags(Flags::ONESHOT)
+            .trigger(Trigger::EdgeRising)
+            .submit(cx)
+            .unwrap();
+        assert_eq!(shell::run_line(cx, "chrt -o -p 0 4; spawn hog -t 1s"), 0);
+        let fired = hw::sim::time() + 100 * MS;
+        hw::sim::at(fired, hw::sim::Injection::Pend(100));
+        time::sleep(cx, Duration::from_millis(300)).unwrap();
+        let [served] = served_at.take()[..] else { panic!("not served once") };
+        assert!((fired..fired + 20 * MS).contains(&served.as_ns()), "fired at {fired}, served at {served:?}");
+        line.free(cx).unwrap();
+    });
+}
+
+/// SC-13.2: bad numbers and unknown threads: the usual text, status 1, also as `$?`; the shell lives on.
+#[test]
+fn bad_numbers_and_unknown_threads() {
+    golden(
+        &[
+            ("chrt -p abc; echo $?", 0),
+            ("chrt -f -p 99999999999999999999 1", 1),
+            ("chrt -p 4294967296", 1),
+            ("chrt -p 77", 1),
+            ("kill 77", 1),
+            ("kill -1", 1),
+            ("bt 77", 1),
+            ("irq 5000", 1),
+            ("irq x", 1),
+            ("dmesg -3", 1),
+            ("sleep 1h", 1),
+            ("sleep ''", 1),
+            ("spawn x -f 100", 1),
+            ("spawn x -n 20", 1),
+            ("spawn x -t 3601s", 1),
+            ("echo $?", 0),
+        ],
+        "chrt: abc: Invalid argument
+1
+chrt: 99999999999999999999: Invalid argument
+chrt: 4294967296: Invalid argument
+chrt: 77: No such task
+kill: 77: No such task
+kill: -1: Invalid argument
+bt: 77: No such task
+irq: 5000: No such interrupt
+irq: x: Invalid argument
+dmesg: -3: Invalid argument
+sleep: 1h: Invalid argument
+sleep: : Invalid argument
+spawn: 100: Invalid argument
+spawn: 20: Invalid argument
+spawn: 3601s: Invalid argument
+0
+",
+    );
+}
+
+/// SC-13.2: a command that does not exist, one with missing or too many words, a line that is wrong.
+#[test]
+fn what_makes_no_sense_is_said_and_survived() {
+    golden(
+        &[
+            ("nosuch; echo $?", 0),
+            ("nosuch", 1),
+            ("chrt", 1),
+            ("chrt -z -p 1 1", 1),
+            ("chrt -f -r -p 1 1", 1),
+            ("chrt -p 1 2 3", 1),
+            ("ps -x", 1),
+            ("uptime now", 1),
+            ("spawn", 1),
+            ("spawn x lazily", 1),
+            ("spawn x -t", 1),
+            ("kill", 1),
+            ("echo a > file", 1),
+            ("echo never 'run", 1),
+            ("help nosuch", 1),
+            ("", 0),
+            (" ; # nothing", 0),
+            ("true; echo still \"here  \" $?", 0),
+            ("false", 1),
+        ],
+        "nosuch: command not found
+1
+nosuch: command not found
+usage: chrt -p PID | -f|-r|-o|-b|-i -p PRIO PID
+usage: chrt -p PID | -f|-r|-o|-b|-i -p PRIO PID
+usage: chrt -p PID | -f|-r|-o|-b|-i -p PRIO PID
+usage: chrt -p PID | -f|-r|-o|-b|-i -p PRIO PID
+usage: ps [-l]
+usage: uptime
+usage: spawn NAME [-f PRIO|-r PRIO|-n NICE] [-t TIME] [busy|sleep]
+usage: spawn NAME [-f PRIO|-r PRIO|-n NICE] [-t TIME] [busy|sleep]
+usage: spawn NAME [-f PRIO|-r PRIO|-n NICE] [-t TIME] [busy|sleep]
+usage: kill PID
+shell: file: No such file
+shell: syntax error: unterminated ' quote at column 12
+help: nosuch: no such command
+still here   0
+",
+    );
+}
+
+/// SC-13: `spawn` starts a thread of the policy asked for, which ends after its time; `kill` ends it earlier.
+#[test]
+fn spawned_threads_end_in_time_or_by_kill() {
+    let outcome = run(|cx| {
+        assert_eq!(shell::run_line(cx, "spawn idler -r 3 -t 1s sleep; spawn fair -t 1s; spawn hog -f 60 -t 20ms"), 0);
+        assert_eq!(shell::run_line(cx, "chrt -p 6"), 1, "it outranked the shell, so it is over");
+        assert_eq!(shell::run_line(cx, "chrt -p 4; kill 4; kill 5; sleep 20ms"), 0);
+        assert_eq!(shell::run_line(cx, "chrt -p 4"), 1);
+        assert_eq!(shell::run_line(cx, "chrt -p 5"), 1);
+        assert_eq!(shell::run_line(cx, "spawn idler -t 30ms sleep; spawn last -t 30ms; sleep 50ms; ps"), 0);
+    });
+    assert_eq!(
+        text(outcome.console.as_bytes()).split("  PID").next().unwrap(),
+        "pid 4
+pid 5
+pid 6
+chrt: 6: No such task
+pid 4's current scheduling policy: SCHED_RR
+pid 4's current scheduling priority: 3
+chrt: 4: No such task
+chrt: 5: No such task
+pid 517
+pid 516
+"
+    );
+    assert!(!outcome.console.contains("idler") && !outcome.console.contains("last"), "{}", outcome.console);
+}
+
+/// SC-13: the shell, the kernel's own threads and interrupt threads cannot be killed from the shell.
+#[test]
+fn kill_spares_what_the_kernel_needs() {
+    let text = printed("kill 1; kill 2; kill 3; kill 4; true", |cx| request(cx, 100, "dev", 50, Flags::empty()));
+    assert_eq!(text, (1..=4).map(|pid| format!("kill: {pid}: Operation not permitted\n")).collect::<String>());
+}
+
+/// SC-13: `sleep` takes as long as it was told.
+#[test]
+fn sleep_sleeps() {
+    let outcome = run(|cx| {
+        let before = time::now();
+        assert_eq!(shell::run_line(cx, "sleep 10ms; sleep 2; sleep 5us"), 0);
+        let slept = time::now().since(before);
+        assert!((Duration::from_micros(2_010_005)..Duration::from_millis(2_012)).contains(&slept), "{slept:?}");
+    });
+    assert_eq!(outcome.console, "");
+}

@@ -1,0 +1,12 @@
+//@ error: E0505
+//! CX-02.2: nested interrupt-off guards cannot be dropped in the wrong order.
+use kernel::{ThreadCx, irq_flags};
+
+fn nest(cx: &mut ThreadCx) {
+    let mut outer = irq_flags::save(cx);
+    let inner = irq_flags::save_in(outer.cx());
+    drop(outer);
+    drop(inner);
+}
+
+fn main() {}
