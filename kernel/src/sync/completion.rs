@@ -8,9 +8,9 @@ use crate::{
     irq_flags, report, sched,
     sync::{
         raw::RawSpinLock,
-        wait::{self, ByPriority, Limits, Sorted, is_killed, park, reported},
+        wait::{self, ByPriority, Given, Limits, Sorted, is_killed, reported, until_granted},
     },
-    thread::{self, Ref, State},
+    thread::{self, Ref},
     time::Instant,
 };
 use logic::plist::PList;
@@ -143,27 +143,18 @@ impl Completion {
         if passed {
             return Ok(());
         }
-        let result = loop {
-            let parked = park(&limits);
-            if me.waiting.is_granted() {
-                break Ok(());
-            }
-            if let Err(error) = parked {
-                // Completed in the last moment, or off the list (LK-10.3).
-                break self.inner.with(cx, |inner, _| {
-                    if me.waiting.is_granted() {
-                        return Ok(());
-                    }
-                    inner.waiters.remove(me);
-                    Err(error)
-                });
-            }
-            sched::set_state(limits.state());
-            if me.waiting.is_granted() {
-                sched::set_state(State::Running);
-                break Ok(());
-            }
-        };
+        // Completed in the last moment, or off the list (LK-10.3).
+        let result = until_granted(cx, &limits, |cx| {
+            self.inner.with(cx, |inner, _| {
+                if me.waiting.is_granted() {
+                    return Given::Handed;
+                }
+                inner.waiters.remove(me);
+                Given::Up
+            })
+        });
+        // Whoever completed this is done with it when the lock is free: now the waiter may give its memory back.
+        self.inner.with(cx, |_, _| ());
         me.waiting.stand_in(None);
         if is_killed() {
             if result.is_ok() {

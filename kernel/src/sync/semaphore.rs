@@ -9,9 +9,9 @@ use crate::{
     irq_flags, sched,
     sync::{
         raw::RawSpinLock,
-        wait::{ByArrival, Limits, is_killed, park, reported},
+        wait::{ByArrival, Given, Limits, is_killed, reported, until_granted},
     },
-    thread::{self, Ref, State},
+    thread::{self, Ref},
     time::Instant,
 };
 use hw::atomic::{
@@ -151,30 +151,19 @@ impl Semaphore {
         if !queued {
             return Ok(());
         }
-        let result = loop {
-            let parked = park(&limits);
-            if me.waiting.is_granted() {
-                break Ok(());
-            }
-            if let Err(error) = parked {
-                // Handed over in the last moment, or off the list: never both, never neither (LK-05.7).
-                break self.waiters.with(cx, |waiters, _| {
-                    if me.waiting.is_granted() {
-                        return Ok(());
-                    }
-                    waiters.remove(me);
-                    if waiters.is_empty() {
-                        self.word.fetch_and(!WAITERS, Relaxed);
-                    }
-                    Err(error)
-                });
-            }
-            sched::set_state(limits.state());
-            if me.waiting.is_granted() {
-                sched::set_state(State::Running);
-                break Ok(());
-            }
-        };
+        // Handed over in the last moment, or off the list: never both, never neither (LK-05.7).
+        let result = until_granted(cx, &limits, |cx| {
+            self.waiters.with(cx, |waiters, _| {
+                if me.waiting.is_granted() {
+                    return Given::Handed;
+                }
+                waiters.remove(me);
+                if waiters.is_empty() {
+                    self.word.fetch_and(!WAITERS, Relaxed);
+                }
+                Given::Up
+            })
+        });
         if is_killed() {
             if result.is_ok() {
                 // It does not get to use it. Nothing is lost if the count is full.

@@ -165,6 +165,42 @@ pub(crate) fn park(limits: &Limits) -> Result<()> {
     if me.signals.load(Relaxed) != 0 && limits.interruptible { Err(Error::Interrupted) } else { Ok(()) }
 }
 
+/// How a wait that ran out of time or was interrupted ended after all.
+pub(crate) enum Given {
+    /// What was waited for had been handed over already.
+    Handed,
+    /// The thread is off the list.
+    Up,
+}
+
+/// Parks until what the running thread waits for was handed to it. It stands in a queue and has announced its state;
+/// `give_up` decides, under the queue's lock, between a hand-over and a limit that meet.
+#[inline(always)]
+pub(crate) fn until_granted(
+    cx: &mut ThreadCx,
+    limits: &Limits,
+    give_up: impl FnOnce(&mut ThreadCx) -> Given,
+) -> Result<()> {
+    let me = thread::current();
+    loop {
+        let parked = park(limits);
+        if me.waiting.is_granted() {
+            return Ok(());
+        }
+        if let Err(error) = parked {
+            return match give_up(cx) {
+                Given::Handed => Ok(()),
+                Given::Up => Err(error),
+            };
+        }
+        sched::set_state(limits.state());
+        if me.waiting.is_granted() {
+            sched::set_state(State::Running);
+            return Ok(());
+        }
+    }
+}
+
 /// After a wait, whose lists the thread has left: a kill takes effect, an interruption is forgotten once reported.
 #[inline(always)]
 pub(crate) fn settle<T>(cx: &mut ThreadCx, result: Result<T>) -> Result<T> {
