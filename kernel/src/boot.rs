@@ -70,6 +70,14 @@ pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
     sched::adopt_idle_loop(idle)
 }
 
+/// A secondary CPU arrives.
+#[unsafe(no_mangle)]
+extern "Rust" fn __tophalf_secondary(_: usize) -> ! {
+    loop {
+        hw::cpu::wait_for_interrupt();
+    }
+}
+
 fn step(name: &str, result: Result<()>) {
     if let Err(error) = result {
         report::bug!("boot step {} failed: {}", name, error);

@@ -60,6 +60,7 @@ pub fn boot(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + '
 
 fn main(cx: &mut ThreadCx) -> i32 {
     let body = BODY.borrow_mut().take();
+    hw::sim::interleave(true);
     if let Some(body) = body {
         body(cx);
     }

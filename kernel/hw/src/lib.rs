@@ -14,6 +14,7 @@
 //! | [`cpu`] | which thread and which per-CPU area are this CPU's; how does it wait? |
 //! | [`barrier`] | in which order do others see what this CPU did? |
 //! | [`text`] | where do reports go that must not wait for a thread? |
+//! | [`smp`] | how does a secondary CPU start? |
 //! | [`power`] | how does the machine stop? |
 //! | [`atomic`] | the one alias for atomics, points of the schedule in the simulation |
 //! | [`global!`], [`Global`] | where kernel state lives: a static here, one value a machine there |
@@ -29,6 +30,7 @@ mod global;
 pub mod mmio;
 pub mod pl011;
 pub mod platform_facts;
+pub mod smp;
 pub mod sysreg;
 pub mod upcall;
 

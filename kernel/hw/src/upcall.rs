@@ -35,6 +35,8 @@ pub struct Boot {
 unsafe extern "Rust" {
     /// First Rust function on the boot CPU: MMU and caches on, BSS zeroed, interrupts masked, boot stack. Does not return.
     pub fn __tophalf_boot(boot: &Boot) -> !;
+    /// First Rust function on a secondary CPU: as on the boot CPU, on the CPU's own boot stack. Does not return.
+    pub fn __tophalf_secondary(cpu: usize) -> !;
     /// An exception that is not an interrupt; does not return to the interrupted code.
     pub fn __tophalf_fault(fault: &Fault) -> !;
     /// First function of every new context, interrupts masked, entered from `context::switch`.

@@ -5,6 +5,7 @@ pub use std::sync::atomic::Ordering;
 
 /// A fence.
 #[inline]
+#[track_caller]
 pub fn fence(order: Ordering) {
     point();
     real::fence(order);
@@ -15,6 +16,7 @@ macro_rules! operations {
     ($value:ty: $($(#[$doc:meta])* fn $name:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => { $(
         $(#[$doc])*
         #[inline]
+        #[track_caller]
         pub fn $name(&self, $($argument: $kind),*) -> $result {
             point();
             self.0.$name($($argument),*)
@@ -59,6 +61,7 @@ macro_rules! atomic {
             }
             /// As `compare_exchange`; here it never fails without a reason.
             #[inline]
+            #[track_caller]
             pub fn compare_exchange_weak(
                 &self,
                 current: $value,
@@ -70,6 +73,7 @@ macro_rules! atomic {
             }
             /// Loads, then tries to exchange until that succeeds or `f` declines.
             #[inline]
+            #[track_caller]
             pub fn fetch_update(
                 &self,
                 set: Ordering,

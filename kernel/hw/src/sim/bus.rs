@@ -3,6 +3,7 @@ use super::{
     Access, Block, Register,
     machine::{Machine, machine},
     point,
+    point::own_point,
 };
 
 /// Bytes of the distributor's block.
@@ -11,6 +12,7 @@ const GICD_SIZE: usize = 0x1_0000;
 const PL011_SIZE: usize = 0x1000;
 
 /// Reads `width` bytes at an address.
+#[track_caller]
 pub fn load(at: usize, width: usize) -> u64 {
     point();
     let machine = machine();
@@ -25,6 +27,7 @@ pub fn load(at: usize, width: usize) -> u64 {
 }
 
 /// Writes `width` bytes at an address.
+#[track_caller]
 pub fn store(at: usize, width: usize, value: u64) {
     point();
     let machine = machine();
@@ -38,8 +41,9 @@ pub fn store(at: usize, width: usize, value: u64) {
 }
 
 /// Reads a system register of this CPU by the name of its type in [`sysreg`](crate::sysreg).
+#[track_caller]
 pub fn mrs(name: &'static str) -> u64 {
-    point();
+    of_a_cpu(name);
     let machine = machine();
     let here = machine.here.get();
     let value = match name {
@@ -60,8 +64,9 @@ pub fn mrs(name: &'static str) -> u64 {
 }
 
 /// Writes a system register of this CPU.
+#[track_caller]
 pub fn msr(name: &'static str, value: u64) {
-    point();
+    of_a_cpu(name);
     let machine = machine();
     let here = machine.here.get();
     machine.record(Register::System(name), true, value);
@@ -70,6 +75,12 @@ pub fn msr(name: &'static str, value: u64) {
         "CntvCval" => machine.set_timer_compare(value),
         _ => machine.change_gic(|gic| gic.write_interface(here, name, value)),
     }
+}
+
+/// The point of a system register's access: what the interrupt controller does is seen by all CPUs, the rest by this one.
+#[track_caller]
+fn of_a_cpu(name: &str) {
+    if name.starts_with("Icc") { point() } else { own_point() }
 }
 
 impl Machine {

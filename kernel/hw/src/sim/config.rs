@@ -1,5 +1,8 @@
 //! What machine is simulated? Its CPUs, addresses and clocks, what firmware left behind, how its hardware misbehaves.
 
+use super::explore::Tape;
+use std::rc::Rc;
+
 /// A simulated machine. The default is QEMU's `virt` with one Cortex-A53.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -9,8 +12,8 @@ pub struct Config {
     pub boot_cpu: usize,
     /// Packed affinity `Aff3.Aff2.Aff1.Aff0` of each CPU. Empty: 16 CPUs a cluster, counted in Aff0.
     pub affinities: Vec<u32>,
-    /// Where the schedule comes from; the fixed schedule does not use it.
-    pub seed: u64,
+    /// In which order CPUs go on.
+    pub order: Order,
     /// `CNTFRQ_EL0` in Hz.
     pub frequency: u64,
     /// INTIDs of the distributor, special ones included: a multiple of 32, 64 to 1024.
@@ -48,6 +51,18 @@ pub struct Config {
     pub relax: u64,
     /// Whether register accesses are recorded from the start.
     pub log_registers: bool,
+}
+
+/// In which order CPUs go on, while more than one can.
+#[derive(Clone, Debug, Default)]
+pub enum Order {
+    /// The CPU that ran goes on as long as it can, then the next one in order.
+    #[default]
+    Fixed,
+    /// Drawn from a seed: a random walk, or priorities that change at a few points (PCT); the seed decides which.
+    Seeded(u64),
+    /// One of the orders that [`explore`](super::explore()) goes through.
+    Explored(Rc<Tape>),
 }
 
 /// A contiguous run of redistributor frames.
@@ -100,6 +115,8 @@ pub struct Quirks {
     pub never_wakes: bool,
     /// INTIDs whose `ICFGR` bits ignore writes.
     pub fixed_trigger: Vec<u32>,
+    /// CPUs that firmware says it has started, and that never arrive.
+    pub never_start: Vec<usize>,
     /// Affinity routing is off at reset, as on controllers that also have a GICv2 mode; QEMU's is always on.
     pub affinity_routing_off: bool,
 }
@@ -110,7 +127,7 @@ impl Default for Config {
             cpus: 1,
             boot_cpu: 0,
             affinities: Vec::new(),
-            seed: 0,
+            order: Order::Fixed,
             frequency: 62_500_000,
             lines: 288,
             priority_bits: 5,

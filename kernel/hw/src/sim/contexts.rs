@@ -35,6 +35,7 @@ impl Id {
 
 /// A coroutine; `None` while it is the one that runs.
 struct Record {
+    name: RefCell<String>,
     routine: Option<Routine>,
     yielder: Cell<*const Yielder<(), ()>>,
 }
@@ -80,7 +81,7 @@ impl Contexts {
         let unused = || self.unused.borrow_mut().pop();
         let at = old.or_else(unused).unwrap_or_else(|| {
             let mut records = self.records.borrow_mut();
-            records.push(Record { routine: None, yielder: Cell::new(null()) });
+            records.push(Record { name: RefCell::default(), routine: None, yielder: Cell::new(null()) });
             records.len() - 1
         });
         if let Some(dead) = self.records.borrow_mut()[at].routine.take() {
@@ -111,6 +112,13 @@ impl Contexts {
         unsafe { (*yielder).suspend(()) }
     }
 
+    /// What a context is called, for reports.
+    pub fn name(&self, id: Id) -> String {
+        let records = self.records.borrow();
+        let record = records.get(id.record()).filter(|_| id != Id::NONE);
+        record.map(|record| record.name.borrow().clone()).filter(|name| !name.is_empty()).unwrap_or("boot".into())
+    }
+
     /// Ends every context where it stands.
     pub fn forget(&self, size: usize) {
         for record in self.records.borrow_mut().drain(..) {
@@ -120,10 +128,11 @@ impl Contexts {
 }
 
 impl Machine {
-    /// Gives the boot CPU its first context.
-    pub fn start_boot(&self, entry: impl FnOnce() + 'static) {
+    /// Gives a CPU its first context.
+    pub fn start_cpu(&self, cpu: usize, entry: impl FnOnce() + 'static) {
         let at = self.contexts.prepare(self, None, entry);
-        self.cpu().runs.set(Id::new(self, at));
+        self.cpus[cpu].runs.set(Id::new(self, at));
+        self.cpus[cpu].online.set(true);
     }
     /// Leaves the running context without naming another one.
     pub fn leave(&self) {
@@ -180,6 +189,14 @@ impl Context {
         self.id.store(Id::new(machine, at).0, Relaxed);
     }
 
+    /// What reports call it, from when it was prepared or adopted on.
+    pub fn set_name(&self, name: &str) {
+        let machine = machine();
+        if let Some(record) = self.record(machine) {
+            machine.contexts.records.borrow()[record].name.replace(name.to_owned());
+        }
+    }
+
     /// Makes this context the one that is running.
     pub fn adopt(&self) {
         let machine = machine();
@@ -208,6 +225,7 @@ impl Drop for Context {
 /// # Safety
 /// Called with interrupts masked; `prev` is the running context, `next` is prepared or was switched from, and runs
 /// on no CPU. (The simulation checks all of this.)
+#[track_caller]
 pub unsafe fn switch(prev: &Context, next: &Context) {
     let machine = machine();
     let (from, to) = (prev.id(), next.id());
@@ -218,6 +236,8 @@ pub unsafe fn switch(prev: &Context, next: &Context) {
     assert!(!machine.runs(to), "switch: context {} would run on two CPUs", to.record());
     assert!(!std::thread::panicking(), "switch: from a destructor that runs because of a panic");
     machine.switches.set(machine.switches.get() + 1);
+    machine.step_ends(std::panic::Location::caller(), super::steps::Why::Switches);
+    machine.schedule.switching();
     cpu.runs.set(to);
     machine.contexts.leave(from);
 }

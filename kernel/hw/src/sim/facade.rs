@@ -3,7 +3,7 @@ pub use super::atomic;
 
 /// Are interrupts masked on this CPU? Outside a machine they always are.
 pub mod irqs {
-    use crate::sim::{machine::current, point};
+    use crate::sim::{machine::current, point::own_point};
 
     /// The interrupt mask as it was.
     #[derive(Clone, Copy, Debug)]
@@ -21,12 +21,14 @@ pub mod irqs {
 
     /// Masks interrupts and tells what the mask was.
     #[inline]
+    #[track_caller]
     pub fn save() -> Saved {
-        point();
+        own_point();
         Saved { enabled: current().is_some_and(|machine| !machine.cpu().masked.replace(true)) }
     }
     /// Puts the mask back to what it was.
     #[inline]
+    #[track_caller]
     pub fn restore(saved: Saved) {
         match saved.enabled {
             true => enable(),
@@ -35,17 +37,19 @@ pub mod irqs {
     }
     /// Masks interrupts.
     #[inline]
+    #[track_caller]
     pub fn disable() {
         save();
     }
     /// Lets interrupts through: those that wait are taken before this returns.
     #[inline]
+    #[track_caller]
     pub fn enable() {
         if let Some(machine) = current() {
             machine.cpu().masked.set(false);
             machine.look();
         }
-        point();
+        own_point();
     }
     /// Whether interrupts are let through.
     #[inline]
@@ -93,7 +97,7 @@ pub mod cpu {
     pub unsafe fn set_local(area: *const ()) {
         machine().cpu().local.set(area);
     }
-    /// Packed affinity `Aff3.Aff2.Aff1.Aff0` of this CPU.
+    /// Whether this CPU serves an interrupt.
     pub fn in_interrupt() -> bool {
         machine().cpu().in_interrupt.get()
     }
@@ -102,12 +106,14 @@ pub mod cpu {
         machine().cpu().affinity.into()
     }
     /// Waits until an interrupt is signalled to this CPU, masked or not; others go on and time passes meanwhile.
+    #[track_caller]
     pub fn wait_for_interrupt() {
         point();
         machine().wait_for_interrupt();
         point();
     }
     /// A spin hint: others go on and a little time passes.
+    #[track_caller]
     pub fn relax() {
         point();
         if let Some(machine) = running() {
@@ -119,22 +125,25 @@ pub mod cpu {
 
 /// In which order do others see what this CPU did? In the simulation in program order.
 pub mod barrier {
-    use crate::sim::point;
+    use crate::sim::point::own_point;
 
     /// Data synchronization barrier, full system.
     #[inline]
+    #[track_caller]
     pub fn dsb() {
-        point();
+        own_point();
     }
     /// Data synchronization barrier for stores, inner shareable.
     #[inline]
+    #[track_caller]
     pub fn dsb_ishst() {
-        point();
+        own_point();
     }
     /// Instruction synchronization barrier.
     #[inline]
+    #[track_caller]
     pub fn isb() {
-        point();
+        own_point();
     }
 }
 
@@ -153,6 +162,38 @@ pub mod text {
     pub fn to_semihosting() {}
     /// Chooses a PL011; the simulation has one console, and its PL011 is left to the driver.
     pub fn to_pl011(_uart: Mmio) {}
+}
+
+/// How does a secondary CPU start?
+pub mod smp {
+    use crate::{
+        sim::machine::machine,
+        smp::{Method, StartError},
+        upcall,
+    };
+
+    /// Starts the CPU with this packed affinity; it enters `__tophalf_secondary(cpu)` with interrupts masked.
+    ///
+    /// # Safety
+    /// The kernel is ready for the CPU: its tables are in memory.
+    ///
+    /// # Errors
+    /// [`StartError::Refused`] with PSCI's INVALID_PARAMETERS: no such CPU; [`StartError::AlreadyOn`].
+    pub unsafe fn start(cpu: usize, affinity: u64, _: Method) -> Result<(), StartError> {
+        const INVALID_PARAMETERS: i64 = -2;
+        let machine = machine();
+        let found = machine.cpus.iter().position(|c| u64::from(c.affinity) == affinity);
+        let n = found.ok_or(StartError::Refused(INVALID_PARAMETERS))?;
+        if machine.cpus[n].online.get() {
+            return Err(StartError::AlreadyOn);
+        }
+        if !machine.config.quirks.never_start.contains(&n) {
+            // SAFETY: the kernel is linked in; the CPU comes with interrupts masked.
+            machine.start_cpu(n, move || unsafe { upcall::__tophalf_secondary(cpu) });
+            machine.awakened();
+        }
+        Ok(())
+    }
 }
 
 /// How does the machine stop?

@@ -8,6 +8,7 @@ use super::{
     log::Log,
     pl011::Pl011,
     schedule::Schedule,
+    steps::Steps,
     timer::Timer,
 };
 use std::{
@@ -24,6 +25,8 @@ pub(super) struct Cpu {
     pub online: Cell<bool>,
     /// Whether it waits for an interrupt.
     pub asleep: Cell<bool>,
+    /// Until when it is busy with what takes time.
+    pub busy: Cell<Option<u64>>,
     /// Whether interrupts are masked (`DAIF.I`).
     pub masked: Cell<bool>,
     /// Whether it serves an interrupt.
@@ -58,6 +61,7 @@ pub(super) struct Machine {
     pub id: u64,
     pub config: Config,
     pub schedule: Schedule,
+    pub steps: Steps,
     pub contexts: Contexts,
     /// Virtual time in ns.
     pub now: Cell<u64>,
@@ -71,6 +75,8 @@ pub(super) struct Machine {
     pub device_side: Cell<bool>,
     pub switches: Cell<u64>,
     pub interrupts: Cell<u64>,
+    /// What the kernel has to say of a run that failed.
+    pub obituary: Cell<Option<fn() -> String>>,
 }
 
 thread_local! {
@@ -126,6 +132,7 @@ impl Machine {
             runs: Cell::new(Id::NONE),
             online: Cell::new(n == config.boot_cpu),
             asleep: Cell::new(false),
+            busy: Cell::new(None),
             masked: Cell::new(true),
             in_interrupt: Cell::new(false),
             signalled: Cell::new(false),
@@ -144,7 +151,8 @@ impl Machine {
             cpus: (0..config.cpus).map(cpu).collect(),
             globals: Values::default(),
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            schedule: Schedule::Fixed,
+            schedule: Schedule::new(&config.order, config.cpus),
+            steps: Steps::default(),
             contexts: Contexts::default(),
             now: Cell::new(0),
             queue: Queue::default(),
@@ -156,6 +164,7 @@ impl Machine {
             device_side: Cell::new(false),
             switches: Cell::new(0),
             interrupts: Cell::new(0),
+            obituary: Cell::new(None),
             config,
         })
     }
@@ -170,12 +179,31 @@ impl Machine {
     pub fn change_gic<R>(&self, change: impl FnOnce(&mut Gic) -> R) -> R {
         let mut gic = self.gic.borrow_mut();
         let result = change(&mut gic);
+        let mut awakened = false;
         for (n, cpu) in self.cpus.iter().enumerate() {
-            cpu.signalled.set(gic.signals(n));
+            awakened |= !cpu.signalled.replace(gic.signals(n)) && cpu.signalled.get() && n != self.here.get();
         }
         drop(gic);
+        if awakened {
+            self.awakened();
+        }
         self.look();
         result
+    }
+
+    /// Whether a CPU has something to do at this moment: it does not wait, or what it waits for has come.
+    pub fn can_go_on(&self, n: usize) -> bool {
+        let cpu = &self.cpus[n];
+        let interrupt = cpu.signalled.get();
+        cpu.online.get()
+            && (!cpu.asleep.get() || interrupt)
+            && cpu.busy.get().is_none_or(|until| until <= self.now.get() || interrupt && !cpu.masked.get())
+    }
+
+    /// A CPU can go on that could not: the schedule may want to know.
+    pub fn awakened(&self) {
+        self.schedule.awakened(self.count());
+        self.grant();
     }
 
     /// Lets the next point see an interrupt that can be delivered here.

@@ -9,7 +9,8 @@
 //! | `machine` | what is a machine made of? |
 //! | `point` | what can happen between two instructions? |
 //! | `contexts` | how does a CPU leave one stack and continue another's? |
-//! | `schedule` | which CPU goes on? |
+//! | `schedule`, `explore` | which CPU goes on? |
+//! | `seeds`, `steps` | how is a run repeated, and what did it do last? |
 //! | `time` | what moves virtual time? |
 //! | `events` | what happens to the machine from outside, and when? |
 //! | `bus`, `log` | which device answers an access, and what was accessed? |
@@ -20,7 +21,8 @@
 //! # What it does not model
 //!
 //! - Weak memory and caches: memory is sequentially consistent.
-//! - Instruction time: code takes none, so only waiting, spin hints, [`spend`] and [`advance`] move the clock.
+//! - Instruction time: code takes none, so only waiting, spin hints, [`spend`] and [`advance`] move the clock, and only
+//!   when no CPU has anything else to do.
 //! - Stacks: the kernel's own are never touched, so overflows are not seen.
 //! - Exceptions other than interrupts.
 //! - In the interrupt controller: group 0 and FIQ, LPIs and the ITS, 1-of-N routing (goes to the first CPU), and the
@@ -32,6 +34,7 @@ pub mod bus;
 mod config;
 mod contexts;
 mod events;
+mod explore;
 pub mod facade;
 mod gic;
 pub mod global;
@@ -40,19 +43,25 @@ mod log;
 mod machine;
 mod pl011;
 mod point;
+mod rng;
 mod run;
 mod schedule;
+mod seeds;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod time;
 mod timer;
 pub mod uart;
 
-pub use config::{Config, Firmware, Frame, Quirks, Redistributors};
+pub use config::{Config, Firmware, Frame, Order, Quirks, Redistributors};
 pub use events::{Injection, at, at_call, at_point, at_point_call};
+pub use explore::{Explored, Tape, explore};
 pub use log::{Access, Block, Register, clear_registers, log_registers, registers};
 pub use point::point;
+pub use rng::Rng;
 pub use run::{End, Outcome, run, run_catching};
+pub use seeds::seeds;
 pub use time::{advance, spend, time};
 
 use machine::{current, machine};
@@ -84,6 +93,17 @@ pub fn interrupts() -> u64 {
 /// The console's text so far.
 pub fn console() -> String {
     String::from_utf8_lossy(&machine().console.borrow()).into_owned()
+}
+/// From here on the configured [`Order`] decides at points which CPU goes on, or no longer. Off at first: until then the
+/// order is fixed.
+pub fn interleave(on: bool) {
+    let machine = machine();
+    machine.schedule.interleave(on, machine.count());
+    machine.grant();
+}
+/// What the kernel has to say of a run that failed, asked before its state is gone.
+pub fn on_failure(tell: fn() -> String) {
+    machine().obituary.set(Some(tell));
 }
 /// Ends the run at the next point. For device-side closures; kernel code uses `power::exit`.
 pub fn stop(end: End) {

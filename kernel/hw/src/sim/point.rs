@@ -1,20 +1,29 @@
 //! What can happen between two instructions? An event that is due, an interrupt, the end of the run.
-use super::machine::{Machine, current};
+use super::{
+    machine::{Machine, current},
+    steps::Why,
+};
 use crate::upcall;
+use std::panic::Location;
 
 /// A place between two instructions. Every atomic operation, lock, interrupt-mask change and register access is one.
 ///
 /// Does nothing outside a machine. May run an interrupt on the caller's stack; if that preempts, this returns when the
 /// caller's context is switched to again.
 #[inline]
+#[track_caller]
 pub fn point() {
     if let Some(machine) = current() {
-        let points = &machine.points;
-        let left = points.left.get() - 1;
-        points.left.set(left);
-        if left == 0 || points.attention.get() {
-            machine.attend();
-        }
+        machine.pass(true);
+    }
+}
+
+/// A point at which nothing happens that another CPU could see: it matters to interrupts, not to the order of CPUs.
+#[inline]
+#[track_caller]
+pub(super) fn own_point() {
+    if let Some(machine) = current() {
+        machine.pass(false);
     }
 }
 
@@ -27,14 +36,25 @@ impl Machine {
     /// Counts down to the next number of points at which somebody acts, but at least one.
     pub fn grant(&self) {
         let count = self.count();
-        let next = self.queue.next_point().min(self.config.point_budget).max(count + 1);
+        let events = self.queue.next_point().min(self.schedule.due());
+        let next = events.min(self.config.point_budget).max(count + 1);
         self.points.granted.set(next);
         self.points.left.set(next - count);
     }
 
+    #[inline]
+    #[track_caller]
+    fn pass(&self, shared: bool) {
+        let left = self.points.left.get() - 1;
+        self.points.left.set(left);
+        if left == 0 || self.points.attention.get() {
+            self.attend(shared, Location::caller());
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn attend(&self) {
+    fn attend(&self, shared: bool, at: &'static Location<'static>) {
         let unwinding = std::thread::panicking();
         if unwinding || self.device_side.get() {
             // Neither is an instruction of a simulated CPU; what is due waits.
@@ -44,7 +64,12 @@ impl Machine {
             self.livelock();
         }
         self.run_points_due();
+        let gives_way = self.schedule.give_way(self, shared).is_some();
         self.grant();
+        if gives_way {
+            self.step_ends(at, Why::GivesWay);
+            self.leave();
+        }
         loop {
             self.points.attention.set(false);
             self.run_due();
@@ -55,6 +80,7 @@ impl Machine {
             if cpu.masked.get() || !cpu.signalled.get() {
                 break;
             }
+            self.step_ends(at, Why::Interrupted);
             self.deliver();
         }
     }

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub interrupts: u64,
     /// The register log.
     pub registers: Vec<Access>,
+    /// What the CPUs did last, readable.
+    pub story: String,
 }
 
 /// Boots a machine: `boot` runs on the boot CPU with interrupts masked, and everything it starts runs until the end.
@@ -55,6 +57,7 @@ pub fn run(config: Config, boot: impl FnOnce() + 'static) -> Outcome {
         let text = std::mem::take(&mut outcome.console);
         eprintln!("--- console of the simulated machine at {} ns ---\n{text}", outcome.time);
     }
+    eprintln!("--- the simulated machine's last steps: {}", outcome.story);
     resume_unwind(payload)
 }
 
@@ -68,11 +71,12 @@ type Payload = Box<dyn std::any::Any + Send>;
 fn execute(config: Config, boot: impl FnOnce() + 'static) -> (Outcome, Option<Payload>) {
     let machine = Machine::new(config);
     let entered = Entered::new(&machine);
-    machine.start_boot(move || {
+    machine.start_cpu(machine.config.boot_cpu, move || {
         boot();
         super::machine::machine().stop(End::Exit(0));
     });
     let payload = catch_unwind(AssertUnwindSafe(|| machine.drive())).err();
+    let story = machine.last_words(payload.is_some());
     // Contexts die first: they may be inside anything. Then nobody can use the globals' memory.
     machine.contexts.forget(machine.config.context_stack);
     drop(entered);
@@ -91,6 +95,7 @@ fn execute(config: Config, boot: impl FnOnce() + 'static) -> (Outcome, Option<Pa
         switches: machine.switches.get(),
         interrupts: machine.interrupts.get(),
         registers: machine.log.take(),
+        story,
     };
     (outcome, payload)
 }
@@ -101,6 +106,15 @@ fn message(payload: &Payload) -> String {
 }
 
 impl Machine {
+    /// The story of a machine that did not end as it should, and what its kernel has to say; else nothing.
+    fn last_words(&self, panicked: bool) -> String {
+        if !panicked && matches!(*self.end.borrow(), Some(End::Exit(0) | End::Reset)) {
+            return String::new();
+        }
+        let obituary = self.obituary.get().map(|tell| tell()).unwrap_or_default();
+        format!("{}\n{obituary}", self.story())
+    }
+
     /// The host loop: continues the context of a CPU that can go on; when none can, time jumps to the next event.
     fn drive(&self) {
         while self.end.borrow().is_none() {
@@ -112,7 +126,7 @@ impl Machine {
                     self.look();
                     self.contexts.resume(cpu.runs.get());
                 }
-                None => match self.next_event() {
+                None => match self.next_moment() {
                     Some(time) => self.set_time(time),
                     None => self.stop(End::Stuck),
                 },

@@ -3,7 +3,9 @@ use super::{
     End,
     machine::{Machine, machine},
     point,
+    steps::Why,
 };
+use std::panic::Location;
 
 /// Virtual time in ns since the start.
 pub fn time() -> u64 {
@@ -11,25 +13,27 @@ pub fn time() -> u64 {
 }
 
 /// Busy for `ns` of this context's own time: the clock moves through every event on the way, and interrupts are taken
-/// at their time if they are not masked. Time that passes while the context is preempted does not count.
+/// at their time if they are not masked. Time that passes while the context is preempted does not count. Other CPUs go on
+/// meanwhile.
+#[track_caller]
 pub fn spend(ns: u64) {
     let machine = machine();
     let mut left = ns;
     point();
     while left > 0 {
-        let step = machine.step(left);
-        left -= step;
+        left -= machine.busy(left);
         point();
     }
 }
 
 /// Busy until the clock has moved by `ns`, whoever moves it.
+#[track_caller]
 pub fn advance(ns: u64) {
     let machine = machine();
     let until = machine.now.get().saturating_add(ns);
     point();
     while machine.now.get() < until {
-        machine.step(until - machine.now.get());
+        machine.busy(until - machine.now.get());
         point();
     }
 }
@@ -42,13 +46,27 @@ impl Machine {
         timers.chain(devices.into_iter().flatten()).min()
     }
 
-    /// Moves time by at most `ns`, not past the next event; returns by how much.
-    fn step(&self, ns: u64) -> u64 {
-        let now = self.now.get();
-        let wanted = now.saturating_add(ns);
-        let until = self.next_event().map_or(wanted, |event| wanted.min(event.max(now)));
-        self.set_time(until);
-        until - now
+    /// When a CPU can go on, or something happens, if none can now.
+    pub fn next_moment(&self) -> Option<u64> {
+        let busy = self.cpus.iter().filter(|cpu| cpu.online.get()).filter_map(|cpu| cpu.busy.get()).min();
+        busy.into_iter().chain(self.next_event()).min()
+    }
+
+    /// The running CPU is busy for at most `ns`, until an interrupt that it can take; returns for how long.
+    #[track_caller]
+    fn busy(&self, ns: u64) -> u64 {
+        let began = self.now.get();
+        let until = began.saturating_add(ns);
+        if std::thread::panicking() || self.cpus.len() == 1 {
+            // Nobody else to go on: from event to event.
+            self.set_time(self.next_event().map_or(until, |event| until.min(event.max(began))));
+        } else {
+            self.cpu().busy.set(Some(until));
+            self.step_ends(Location::caller(), Why::Busy);
+            self.leave();
+            self.cpu().busy.set(None);
+        }
+        (self.now.get() - began).min(ns)
     }
 
     /// Sets the time and lets everything happen that is due then.
@@ -67,15 +85,18 @@ impl Machine {
         self.run_due();
     }
 
+    #[track_caller]
     pub fn wait_for_interrupt(&self) {
         let cpu = self.cpu();
         if !cpu.signalled.get() {
             cpu.asleep.set(true);
+            self.step_ends(Location::caller(), Why::Waits);
             self.leave();
         }
     }
 
+    #[track_caller]
     pub fn relax(&self) {
-        self.step(self.config.relax);
+        self.busy(self.config.relax);
     }
 }

@@ -11,6 +11,7 @@ pub(crate) struct Toy {
     pub vector: RefCell<Option<Vector>>,
     pub preempt: RefCell<Option<Preempt>>,
     pub thread: RefCell<Option<Thread>>,
+    pub secondary: RefCell<Option<Thread>>,
 }
 // SAFETY: one value a machine, and a machine is on one host thread.
 unsafe impl Sync for Toy {}
@@ -24,6 +25,10 @@ crate::global! {
 pub(crate) fn on_interrupt(vector: impl Fn() -> bool + 'static) {
     *TOY.vector.borrow_mut() = Some(Rc::new(vector));
 }
+/// Sets what secondary CPUs run, until they wait for ever.
+pub(crate) fn on_secondary(body: impl Fn(usize) + 'static) {
+    *TOY.secondary.borrow_mut() = Some(Rc::new(body));
+}
 /// Sets what contexts run, and what preemption does.
 pub(crate) fn install(thread: impl Fn(usize) + 'static, preempt: impl Fn() + 'static) {
     *TOY.thread.borrow_mut() = Some(Rc::new(thread));
@@ -33,6 +38,14 @@ pub(crate) fn install(thread: impl Fn(usize) + 'static, preempt: impl Fn() + 'st
 #[unsafe(no_mangle)]
 fn __tophalf_boot(_: &Boot) -> ! {
     unreachable!("the simulation boots by a closure")
+}
+#[unsafe(no_mangle)]
+fn __tophalf_secondary(cpu: usize) -> ! {
+    let secondary = TOY.secondary.borrow().clone();
+    secondary.expect("a secondary CPU without a body")(cpu);
+    loop {
+        crate::cpu::wait_for_interrupt();
+    }
 }
 #[unsafe(no_mangle)]
 extern "C-unwind" fn __tophalf_interrupt() -> Switch {

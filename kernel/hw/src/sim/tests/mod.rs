@@ -1,5 +1,6 @@
 //! Is the simulated machine what it says? Device-level tests, without a kernel.
 mod contexts;
+mod cpus;
 mod devices;
 mod drivers;
 mod facts;
@@ -8,4 +9,4 @@ mod kernel;
 mod runs;
 mod time;
 
-pub(crate) use kernel::{install, on_interrupt};
+pub(crate) use kernel::{install, on_interrupt, on_secondary};
