@@ -21,6 +21,7 @@ pub mod request;
 pub mod spurious;
 
 // Threads.
+pub mod cpus;
 pub mod list;
 pub mod plist;
 pub mod policy;
