@@ -8,14 +8,13 @@ use crate::{
     console,
     cx::{HardIrqCx, ThreadCx},
     error::Result,
-    irq, log, percpu, report, sched,
-    thread::{self, Kind, Ref, Thread},
-    time,
+    irq, log, percpu, report, sched, secondary, thread, time,
 };
 use alloc::boxed::Box;
 use core::time::Duration;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
+    smp::Method,
     upcall::Boot,
 };
 use spin::Once;
@@ -24,7 +23,6 @@ use spin::Once;
 pub type Main = fn(&mut ThreadCx) -> i32;
 
 hw::global! {
-    static IDLE: [Thread; percpu::MAX_CPUS] = [const { Thread::new() }; percpu::MAX_CPUS];
     /// Cycle counter when the first thread ran: what boot cost.
     static FIRST_THREAD: AtomicU64 = AtomicU64::new(0);
     static CPUS: AtomicU64 = AtomicU64::new(1);
@@ -56,26 +54,20 @@ macro_rules! main {
 
 /// Brings the kernel up on the boot CPU and runs `main` as a thread.
 pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
-    let idle = adopt_cpu();
+    let idle = secondary::adopt_cpu(0);
+    percpu::go_online();
     BOARD.call_once(|| board);
     let machine = memory(boot, board);
     console::set_up(board, machine.bootargs);
     let options = bootargs::parse(machine.bootargs);
-    CPUS.store(machine.cpus as u64, Relaxed);
+    CPUS.store(machine.listed as u64, Relaxed);
     step("clock", time::start());
     STARTED.store(time::now().as_ns(), Relaxed);
     step("interrupt controller", irq::start(board, options.end));
-    step("threads", first_thread(board, options, main));
+    irq::enable_private();
+    step("threads", first_thread(board, options, machine, main));
     hw::irqs::enable();
     sched::adopt_idle_loop(idle)
-}
-
-/// A secondary CPU arrives.
-#[unsafe(no_mangle)]
-extern "Rust" fn __tophalf_secondary(_: usize) -> ! {
-    loop {
-        hw::cpu::wait_for_interrupt();
-    }
 }
 
 fn step(name: &str, result: Result<()>) {
@@ -84,28 +76,15 @@ fn step(name: &str, result: Result<()>) {
     }
 }
 
-/// From here on there is a current thread and a per-CPU area, which everything else relies on.
-fn adopt_cpu() -> Ref {
-    let cpu = percpu::adopt(0);
-    let threads: &[Thread; percpu::MAX_CPUS] = &IDLE;
-    // SAFETY: kernel statics live as long as the machine.
-    let idle = Ref(unsafe { &*core::ptr::from_ref(&threads[cpu.id.get()]) });
-    // SAFETY: nobody else sees the thread yet.
-    unsafe {
-        let identity = &mut *idle.identity.get();
-        identity.name = thread::table::name("idle/0");
-        identity.kind = Kind::Idle;
-    }
-    idle.traits.set(thread::Traits::IDLE);
-    idle.state.store(thread::State::Running as u32, Relaxed);
-    sched::adopt_idle(idle);
-    idle
-}
-
 /// What boot knows of the machine.
 struct Found {
     bootargs: &'static str,
-    cpus: usize,
+    /// Packed affinities of the CPUs that could run.
+    cpus: heapless::Vec<u64, { percpu::MAX_CPUS }>,
+    /// CPUs that there are.
+    listed: usize,
+    /// How firmware starts CPUs.
+    method: Option<Method>,
 }
 
 /// Maps devices, stacks and heap; reads the device tree.
@@ -140,19 +119,24 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
         mmu::map(stacks_end, end - stacks_end, Kind::Data);
         heap::start(stacks_end, SETUP_HEAP, end);
     }
-    machine.map_or(Found { bootargs: "", cpus: 1 }, |m| Found { bootargs: m.bootargs, cpus: m.cpus })
+    match machine {
+        Some(m) => Found { bootargs: m.bootargs, cpus: m.cpus, listed: m.listed, method: m.method },
+        None => Found { bootargs: "", cpus: heapless::Vec::new(), listed: 1, method: None },
+    }
 }
 
 /// The simulated machine has the host's memory; its boot arguments are the test's.
 #[cfg(not(target_os = "none"))]
 fn memory(_: &Boot, _: &'static Board) -> Found {
-    Found { bootargs: crate::simulation::bootargs(), cpus: 1 }
+    let cpus: heapless::Vec<u64, _> = hw::sim::affinities().into_iter().take(percpu::MAX_CPUS).collect();
+    let listed = cpus.len();
+    Found { bootargs: crate::simulation::bootargs(), cpus, listed, method: Some(Method::PsciHvc) }
 }
 
-fn first_thread(board: &'static Board, options: Options, main: Main) -> Result<()> {
+fn first_thread(board: &'static Board, options: Options, machine: Found, main: Main) -> Result<()> {
     let body = Box::new(move |cx: &mut ThreadCx| {
         FIRST_THREAD.store(hw::clock::cycles(), Relaxed);
-        step("services", services(cx, board, options));
+        step("services", services(cx, board, options, &machine));
         #[cfg(target_os = "none")]
         crate::heap::set_up_done();
         let code = main(cx);
@@ -167,13 +151,15 @@ fn first_thread(board: &'static Board, options: Options, main: Main) -> Result<(
 }
 
 /// What needs a thread to be set up.
-fn services(cx: &mut ThreadCx, board: &'static Board, options: Options) -> Result<()> {
+fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine: &Found) -> Result<()> {
     let timer = irq::request_percpu(cx, board.timer, "timer", |cx: &mut HardIrqCx<'_>| time::interrupt(cx))?;
     timer.enable(cx);
+    irq::keep_timer(timer);
     irq::set_detector(options.detector);
     irq::set_debug_shirq(options.debug_shirq);
     log::set_level(options.level);
     irq::start_reaper(cx)?;
+    secondary::start(cx, &machine.cpus, machine.method);
     #[cfg(target_os = "none")]
     record_boot(cx, board);
     console::start(cx, board)
@@ -206,6 +192,6 @@ pub fn banner(cx: &mut ThreadCx) {
         irq::gic().name(),
         cpus,
         if cpus == 1 { "" } else { "s" },
-        percpu::online()
+        percpu::online().count()
     );
 }

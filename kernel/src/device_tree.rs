@@ -5,8 +5,12 @@ use dtoolkit::{Node, Property, fdt::Fdt};
 pub(crate) struct Machine {
     /// First run of RAM: start and bytes.
     pub ram: (usize, usize),
+    /// Packed affinities of the CPUs listed, as many as an image can use.
+    pub cpus: heapless::Vec<u64, { crate::percpu::MAX_CPUS }>,
     /// CPUs listed.
-    pub cpus: usize,
+    pub listed: usize,
+    /// How firmware starts CPUs.
+    pub method: Option<hw::smp::Method>,
     /// Boot arguments.
     pub bootargs: &'static str,
     /// Where the tree lies.
@@ -41,5 +45,12 @@ pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
             core::str::from_utf8(value).ok()
         })
         .map_or("", |s| s.trim_end_matches('\0'));
-    Some(Machine { ram, cpus: cpus.max(1), bootargs, tree: (address, size) })
+    Some(Machine {
+        ram,
+        cpus: heapless::Vec::new(),
+        listed: cpus.max(1),
+        method: None,
+        bootargs,
+        tree: (address, size),
+    })
 }

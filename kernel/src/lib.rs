@@ -38,6 +38,7 @@ mod error;
 pub mod fault;
 #[cfg(target_os = "none")]
 pub mod heap;
+mod ipi;
 pub mod irq;
 pub mod irq_flags;
 pub mod log;
@@ -46,6 +47,7 @@ pub mod pool;
 pub mod preempt;
 pub mod report;
 pub mod sched;
+mod secondary;
 pub mod shell;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;

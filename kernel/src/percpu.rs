@@ -7,11 +7,14 @@ use crate::{
     irq, log, sched, time,
 };
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use hw::gic::Redistributor;
+use hw::{
+    atomic::{AtomicU32, Ordering::Acquire, Ordering::Release},
+    gic::Redistributor,
+};
+use logic::cpus::CpuSet;
 
 /// CPUs that an image can use.
-pub const MAX_CPUS: usize = 8;
+pub const MAX_CPUS: usize = hw::smp::MAX_CPUS;
 
 /// One CPU's own data. In this order, because the interrupt path reaches the first two.
 #[repr(C)]
@@ -30,6 +33,8 @@ pub struct PerCpu {
     pub(crate) redistributor: Cell<Option<&'static Redistributor>>,
     /// Log records of this CPU.
     pub(crate) log: log::CpuLog,
+    /// Times that it went to wait for an interrupt.
+    pub(crate) waits: core::sync::atomic::AtomicU64,
 }
 
 // SAFETY: `id`, `affinity` and `redistributor` are written once, by the CPU itself before it is online; the rest says
@@ -46,6 +51,7 @@ impl PerCpu {
             irqs: irq::CpuCounts::new(),
             redistributor: Cell::new(None),
             log: log::CpuLog::new(),
+            waits: core::sync::atomic::AtomicU64::new(0),
         }
     }
     /// This CPU's redistributor; there is one from the start of the interrupt controller on.
@@ -60,7 +66,7 @@ impl PerCpu {
 
 hw::global! {
     static AREAS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
-    /// CPUs that run threads.
+    /// CPUs that run threads, a bit each.
     static ONLINE: AtomicU32 = AtomicU32::new(0);
 }
 
@@ -71,8 +77,16 @@ pub(crate) fn adopt(id: usize) -> &'static PerCpu {
     area.affinity.set(hw::cpu::affinity());
     // SAFETY: `local` expects exactly this.
     unsafe { hw::cpu::set_local(core::ptr::from_ref(area).cast()) };
-    ONLINE.store(ONLINE.load(Relaxed) + 1, Relaxed);
     area
+}
+
+/// This CPU runs threads from here on; the others may give it some. One CPU at a time does this.
+pub(crate) fn go_online() {
+    let here = this().id.get();
+    let online = CpuSet::from_bits(ONLINE.fetch_or(CpuSet::of(here).bits(), Release)).with(here);
+    for cpu in online.iter() {
+        area(cpu).runqueue.set_others(online.count() as u32 - 1);
+    }
 }
 
 /// Area of CPU `id`, below [`MAX_CPUS`].
@@ -89,9 +103,14 @@ pub(crate) fn this() -> &'static PerCpu {
     unsafe { &*hw::cpu::local().cast() }
 }
 
-/// Number of CPUs that run threads.
-pub fn online() -> u32 {
-    ONLINE.load(Relaxed)
+/// The CPUs that run threads. None ever goes away again.
+pub fn online() -> CpuSet {
+    CpuSet::from_bits(ONLINE.load(Acquire))
+}
+
+/// The area of the CPU that runs the caller, who may be on another one by now.
+pub(crate) fn any() -> &'static PerCpu {
+    this()
 }
 
 /// Number of the CPU that runs the caller.

@@ -78,6 +78,10 @@ impl CpuSet {
     pub const fn first(self) -> Option<usize> {
         if self.0 == 0 { None } else { Some(self.0.trailing_zeros() as usize) }
     }
+    /// One more than the highest number in it, 0 if there is none: so many columns show every CPU at its place.
+    pub const fn end(self) -> usize {
+        (u32::BITS - self.0.leading_zeros()) as usize
+    }
     /// The CPUs, in the order of their numbers.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = usize> {
@@ -176,6 +180,7 @@ mod tests {
         let set = CpuSet::of(3).with(1).with(31).without(3).with(32);
         assert_eq!(set.iter().collect::<Vec<_>>(), [1, 31]);
         assert!(set.contains(31) && !set.contains(3) && !set.contains(32));
+        assert_eq!((set.end(), CpuSet::of(1).end(), CpuSet::EMPTY.end()), (32, 2, 0));
         assert_eq!(set.and(CpuSet::first_n(4)), CpuSet::of(1));
     }
 }

@@ -174,6 +174,11 @@ impl<H: Linked<Tag>, Tag> List<H, Tag> {
         true
     }
 
+    /// Is `h` on this list, provided that it is on no other of this kind?
+    pub fn contains(&self, h: H) -> bool {
+        h.links().prev.get().is_some() || self.head == Some(h)
+    }
+
     /// The objects from first to last. O(length): for tests, verification and the shell.
     pub fn iter(&self) -> Iter<'_, H, Tag> {
         Iter { next: self.head, list: PhantomData }

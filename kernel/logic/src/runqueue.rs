@@ -13,13 +13,31 @@
 //! | level of a queued thread changes | [`RunQueue::move_level`] |
 //! | level of the running thread changes | [`RunQueue::running_changed`] |
 //!
+//! With several CPUs, threads that may run on another one stand in a second set of classes too, so that the most urgent of
+//! them is found in constant time however many are bound to this CPU: [`RunQueue::first_movable`].
+//!
 //! A [`Class`] orders the threads of some levels; the queue asks the more urgent class first.
 
 use crate::list::{Linked, List};
 use crate::policy::Level;
+use core::cell::Cell;
 
 /// Tag of the links by which a thread stands in a run queue.
 pub enum OnRunQueue {}
+/// Tag of the links by which it stands there among those that may run on another CPU.
+pub enum OnMovable {}
+
+/// A handle to a thread that may be able to run on another CPU.
+pub trait Movable: Linked<OnRunQueue> + Linked<OnMovable> {
+    /// May it run on another CPU than the one whose queue it is in or comes to? Asked when it is queued.
+    fn is_movable(&self) -> bool;
+    /// Whether it stands among the movable ones; only the queue writes it.
+    fn among_movable(&self) -> &Cell<bool>;
+}
+
+/// Movable threads that one search looks at: more than that are passed over if none of the first may go where it is asked
+/// for. Only threads bound to several, but not all, CPUs can make a search look further than at one.
+const SEARCH: usize = 16;
 
 /// At which end of its level a thread is queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,20 +99,20 @@ const WORD: usize = u64::BITS as usize;
 
 /// FIFO and RR threads: a list for each level and a bit for each list that is not empty, so that every operation is
 /// O(1) (SC-01.5).
-pub struct Realtime<H> {
+pub struct Realtime<H, Tag = OnRunQueue> {
     /// Bit of level `l`: bit `l % 64` of word `l / 64`. Set ⇔ the list of `l` is not empty.
     ready: [u64; LISTS / WORD],
-    lists: [List<H, OnRunQueue>; LISTS],
+    lists: [List<H, Tag>; LISTS],
 }
 
-impl<H> Realtime<H> {
+impl<H, Tag> Realtime<H, Tag> {
     /// Nothing ready.
     pub const fn new() -> Self {
         Self { ready: [0; LISTS / WORD], lists: [const { List::new() }; LISTS] }
     }
 
     #[inline]
-    fn list(&mut self, level: Level) -> &mut List<H, OnRunQueue> {
+    fn list(&mut self, level: Level) -> &mut List<H, Tag> {
         &mut self.lists[level.get() as usize % LISTS]
     }
 
@@ -115,13 +133,13 @@ fn bit(level: Level) -> u64 {
     1 << (level.get() as usize % WORD)
 }
 
-impl<H> Default for Realtime<H> {
+impl<H, Tag> Default for Realtime<H, Tag> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Linked<OnRunQueue>> Class<H> for Realtime<H> {
+impl<H: Linked<Tag>, Tag> Class<H> for Realtime<H, Tag> {
     #[inline]
     fn enqueue(&mut self, h: H, level: Level, place: Place) {
         let was_empty = match place {
@@ -177,24 +195,24 @@ impl<H: Linked<OnRunQueue>> Class<H> for Realtime<H> {
 }
 
 /// Fair threads, in plain round robin: each runs a slice and goes to the end.
-pub struct Fair<H> {
-    list: List<H, OnRunQueue>,
+pub struct Fair<H, Tag = OnRunQueue> {
+    list: List<H, Tag>,
 }
 
-impl<H> Fair<H> {
+impl<H, Tag> Fair<H, Tag> {
     /// Nothing ready.
     pub const fn new() -> Self {
         Self { list: List::new() }
     }
 }
 
-impl<H> Default for Fair<H> {
+impl<H, Tag> Default for Fair<H, Tag> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Linked<OnRunQueue>> Class<H> for Fair<H> {
+impl<H: Linked<Tag>, Tag> Class<H> for Fair<H, Tag> {
     #[inline]
     fn enqueue(&mut self, h: H, _: Level, place: Place) {
         match place {
@@ -230,12 +248,31 @@ impl<H: Linked<OnRunQueue>> Class<H> for Fair<H> {
 }
 
 /// The threads of every class, the most urgent class first.
-struct Classes<H> {
-    realtime: Realtime<H>,
-    fair: Fair<H>,
+struct Classes<H, Tag = OnRunQueue> {
+    realtime: Realtime<H, Tag>,
+    fair: Fair<H, Tag>,
 }
 
-impl<H: Linked<OnRunQueue>> Classes<H> {
+impl<H, Tag> Classes<H, Tag> {
+    const fn new() -> Self {
+        Self { realtime: Realtime::new(), fair: Fair::new() }
+    }
+}
+
+impl<H: Linked<Tag>, Tag> Classes<H, Tag> {
+    /// The threads in order, with their levels; for searches that are bounded by their caller.
+    fn iter(&self) -> impl Iterator<Item = (H, Level)> {
+        let [low, high] = self.realtime.ready;
+        let mut ready = u128::from(high) << u64::BITS | u128::from(low);
+        let levels = core::iter::from_fn(move || {
+            let bit = ready.checked_ilog2()?;
+            ready &= !(1 << bit);
+            Some(Level::from_bit(bit))
+        });
+        let realtime =
+            levels.flat_map(|level| self.realtime.lists[level.get() as usize % LISTS].iter().map(move |h| (h, level)));
+        realtime.chain(self.fair.list.iter().map(|h| (h, Level::FAIR)))
+    }
     #[inline]
     fn enqueue(&mut self, h: H, level: Level, place: Place) {
         if level.is_rt() { self.realtime.enqueue(h, level, place) } else { self.fair.enqueue(h, level, place) }
@@ -251,6 +288,10 @@ impl<H: Linked<OnRunQueue>> Classes<H> {
     #[inline]
     fn first_level(&self) -> Option<Level> {
         self.realtime.first_level().or_else(|| self.fair.first_level())
+    }
+    /// Whether `h` is queued at `level`. O(1).
+    fn contains(&mut self, h: H, level: Level) -> bool {
+        if level.is_rt() { self.realtime.list(level).contains(h) } else { self.fair.list.contains(h) }
     }
     #[inline]
     fn take_first(&mut self) -> Option<(H, Level)> {
@@ -285,17 +326,14 @@ pub struct RunQueue<H> {
     /// Of the classes.
     top: Top,
     classes: Classes<H>,
+    /// Those in the classes that may run on another CPU, once more.
+    movable: Classes<H, OnMovable>,
 }
 
 impl<H> RunQueue<H> {
     /// Nothing ready.
     pub const fn new() -> Self {
-        Self {
-            hand: None,
-            hand_level: Level::FAIR,
-            top: Top::NONE,
-            classes: Classes { realtime: Realtime::new(), fair: Fair::new() },
-        }
+        Self { hand: None, hand_level: Level::FAIR, top: Top::NONE, classes: Classes::new(), movable: Classes::new() }
     }
 }
 
@@ -305,7 +343,7 @@ impl<H> Default for RunQueue<H> {
     }
 }
 
-impl<H: Linked<OnRunQueue>> RunQueue<H> {
+impl<H: Movable> RunQueue<H> {
     /// Does a thread at `level`, put at `place`, run before all whose first one is at `top`?
     #[inline]
     fn leads(level: Level, place: Place, top: Top) -> bool {
@@ -343,6 +381,44 @@ impl<H: Linked<OnRunQueue>> RunQueue<H> {
     fn put_away(&mut self, h: H, level: Level, place: Place) {
         self.classes.enqueue(h, level, place);
         self.top = self.top.max(Top::of(level));
+        if h.is_movable() {
+            h.among_movable().set(true);
+            self.movable.enqueue(h, level, place);
+        }
+    }
+
+    /// `h` has left the classes.
+    #[inline]
+    fn forget_movable(&mut self, h: H, level: Level) {
+        if h.among_movable().replace(false) {
+            self.movable.dequeue(h, level);
+        }
+    }
+
+    /// The most urgent thread that may run on another CPU and of which `fits` holds; it stays queued.
+    pub fn first_movable(&self, mut fits: impl FnMut(H, Level) -> bool) -> Option<(H, Level)> {
+        let hand = self.hand.filter(Movable::is_movable).map(|h| (h, self.hand_level));
+        hand.into_iter().chain(self.movable.iter()).take(SEARCH).find(|&(h, level)| fits(h, level))
+    }
+
+    /// The level of the most urgent thread that may run on another CPU.
+    #[inline]
+    pub fn movable_level(&self) -> Option<Level> {
+        match self.hand {
+            Some(h) if h.is_movable() => Some(self.hand_level),
+            _ => self.movable.first_level(),
+        }
+    }
+
+    /// Whether `h`, if it is queued here, may run elsewhere has changed.
+    pub fn refresh_movable(&mut self, h: H, level: Level) {
+        // One that is in the classes is found there; its place among the movable is lost, not that in its class.
+        let queued = self.classes.contains(h, level);
+        self.forget_movable(h, level);
+        if queued && h.is_movable() {
+            h.among_movable().set(true);
+            self.movable.enqueue(h, level, Place::Tail);
+        }
     }
 
     /// Takes `h`, queued at `level`, out (it is killed, or moves to another CPU); false if it was not there.
@@ -352,6 +428,9 @@ impl<H: Linked<OnRunQueue>> RunQueue<H> {
             return true;
         }
         let found = self.classes.dequeue(h, level);
+        if found {
+            self.forget_movable(h, level);
+        }
         self.look();
         found
     }
@@ -385,6 +464,9 @@ impl<H: Linked<OnRunQueue>> RunQueue<H> {
     #[inline(never)]
     fn take_from_classes(&mut self) -> Option<(H, Level)> {
         let first = self.classes.take_first();
+        if let Some((h, level)) = first {
+            self.forget_movable(h, level);
+        }
         self.look();
         first
     }

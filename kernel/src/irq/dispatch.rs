@@ -56,6 +56,11 @@ extern "C-unwind" fn __tophalf_interrupt() -> Switch {
                     return switch;
                 }
             }
+            None if intid == 0 => {
+                gic().drop_priority(intid);
+                sched::resched_interrupt();
+                gic().deactivate(intid);
+            }
             None => unmapped(intid),
         }
         trace::record(trace::IRQ_EXIT, u64::from(intid), 0);

@@ -203,10 +203,19 @@ fn warning(w: Warning) {
 /// # Errors
 /// [`Error::Unsupported`]: not a GICv3 or GICv4. [`Error::NotFound`]: no redistributor for this CPU.
 pub(crate) fn start(board: &Board, end: End) -> Result<()> {
-    let cpu = percpu::this();
-    let affinity = cpu.affinity.get();
+    let affinity = percpu::this().affinity.get();
     let distributor = Distributor::start(&board.gic, end, affinity, &mut warning).map_err(|_| Error::Unsupported)?;
-    let redistributor = match distributor.start_cpu(affinity, &mut warning) {
+    GIC.call_once(|| Gic::V3(distributor));
+    start_here()
+}
+
+/// Starts this CPU's part of the controller.
+///
+/// # Errors
+/// [`Error::NotFound`]: no redistributor for this CPU.
+pub(crate) fn start_here() -> Result<()> {
+    let cpu = percpu::this();
+    let redistributor = match gic().start_cpu(cpu.affinity.get(), &mut warning) {
         Ok(r) => r,
         Err(hw::gic::GicError::Unsupported) => report::bug!("GIC: SRE disabled at a higher EL"),
         Err(_) => return Err(Error::NotFound),
@@ -215,7 +224,6 @@ pub(crate) fn start(board: &Board, end: End) -> Result<()> {
     let kept = slot.call_once(|| redistributor);
     // SAFETY: kernel statics live as long as the machine.
     cpu.redistributor.set(Some(unsafe { &*core::ptr::from_ref(kept) }));
-    GIC.call_once(|| Gic::V3(distributor));
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use hw::{
     gic::Which,
 };
 use logic::{
+    cpus::CpuSet,
     flow::{Chip, InjectError},
     request::Flags,
 };
@@ -188,8 +189,8 @@ impl Line {
 /// its CPU, or no CPU of `cpus` runs.
 pub fn set_affinity(_: &impl Context, irq: Irq, cpus: u64) -> Result<()> {
     let line = domain::lookup(irq.intid()?).ok_or(Error::NotFound)?;
-    let running = (0..percpu::online()).find(|cpu| cpus >> cpu & 1 != 0).ok_or(Error::Invalid)?;
-    let affinity = percpu::area(running as usize).affinity.get();
+    let running = percpu::online().and(CpuSet::from_bits(cpus as u32)).first().ok_or(Error::Invalid)?;
+    let affinity = percpu::area(running).affinity.get();
     line.with(|_| gic().set_route(percpu::this().redistributor(), line.intid, affinity)).map_err(|_| Error::Invalid)
 }
 

@@ -15,11 +15,12 @@ mod verify;
 
 pub(crate) use dispatch::CpuCounts;
 pub use domain::{Irq, map, unmap};
-pub(crate) use domain::{gic, start};
+pub(crate) use domain::{gic, start, start_here};
 pub use line::{Line, set_affinity};
 pub(crate) use line::{set_debug_shirq, start_reaper};
 pub use logic::request::{Flags, Trigger};
 pub use request::{PerCpuLine, Request, request_percpu};
+pub(crate) use request::{enable_private, keep_timer};
 pub use stats::{Handler, LineInfo, Totals, detector_enabled, for_each, info, set_detector, totals};
 pub use verify::{Violation, verify};
 

@@ -365,3 +365,20 @@ impl PerCpuLine {
         gic().mask(percpu::this().redistributor(), self.line.intid);
     }
 }
+
+hw::global! {
+    static TIMER: spin::Once<PerCpuLine> = spin::Once::new();
+}
+
+/// The event timer's line: every CPU that comes up enables it.
+pub(crate) fn keep_timer(line: PerCpuLine) {
+    TIMER.call_once(|| line);
+}
+
+/// Lets the private lines through that every CPU needs, on a CPU that comes up. Interrupts are masked.
+pub(crate) fn enable_private() {
+    if let Some(timer) = TIMER.get() {
+        gic().unmask(percpu::this().redistributor(), timer.line.intid);
+    }
+    gic().unmask(percpu::this().redistributor(), 0);
+}

@@ -123,7 +123,7 @@ pub fn flush(cx: &mut ThreadCx) {
 /// was cut.
 pub fn replay(cx: &mut ThreadCx, count: u64, mut f: impl FnMut(&mut ThreadCx, &[u8], bool)) {
     let mut buffer = [0; MAX_RECORD];
-    for cpu in 0..percpu::online() as usize {
+    for cpu in percpu::online().iter() {
         let ring = &percpu::area(cpu).log.ring;
         let mut cursor = Cursor::from_seq(ring.next_seq().saturating_sub(count));
         while let Read::Record { len, truncated, .. } = ring.read(&mut cursor, &mut buffer) {
@@ -136,7 +136,8 @@ pub fn replay(cx: &mut ThreadCx, count: u64, mut f: impl FnMut(&mut ThreadCx, &[
 /// once more, from its start.
 pub(crate) fn print_rest(mut print: impl FnMut(&[u8], bool)) {
     let mut buffer = [0; MAX_RECORD];
-    for (cpu, next) in CONSOLE.next.iter().enumerate().take(percpu::online() as usize) {
+    for cpu in percpu::online().iter() {
+        let next = &CONSOLE.next[cpu];
         let ring = &percpu::area(cpu).log.ring;
         let mut cursor = Cursor::from_seq(next.load(Acquire));
         // Not what others store meanwhile.
@@ -174,7 +175,8 @@ pub(crate) fn start_console(
                 CONSOLE.work.down(cx);
                 CONSOLE.busy.store(true, Release);
                 CONSOLE.pending.store(false, Release);
-                for (cpu, cursor) in cursors.iter_mut().enumerate().take(percpu::online() as usize) {
+                for cpu in percpu::online().iter() {
+                    let cursor = &mut cursors[cpu];
                     let ring = &percpu::area(cpu).log.ring;
                     while let Read::Record { len, dropped, truncated, .. } = ring.read(cursor, &mut buffer) {
                         missed += dropped;

@@ -14,7 +14,7 @@ fn ticks(q: &Inner, thread: Ref) -> u64 {
 
 /// Nanoseconds that a thread has run.
 pub(crate) fn runtime_ns(thread: Ref) -> u64 {
-    ticks_to_ns(percpu::this().runqueue.with(|q| ticks(q, thread)))
+    ticks_to_ns(super::smp::with_home(thread, |q| ticks(q, thread)))
 }
 
 /// Nanoseconds that a CPU had no thread to run, 0 for a CPU that is not online.

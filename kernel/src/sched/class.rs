@@ -6,7 +6,7 @@ use super::{Inner, wake::ready_beside};
 use crate::{
     cx::{HardIrqCx, ThreadCx},
     error::{Error, Result},
-    percpu, sched,
+    percpu,
     thread::{self, Ref, State, ThreadId, Traits},
     time::{self, Restart, TimerCore},
 };
@@ -90,7 +90,7 @@ fn arm(q: &mut Inner, running: Ref) {
     let _ = time::start_masked(&q.slicing.timer, end);
 }
 
-/// An equal of the running thread became ready; from now on its slice counts.
+/// An equal of the thread that runs on this CPU became ready; from now on its slice counts.
 #[inline(never)]
 pub(super) fn equal_arrived(q: &mut Inner, running: Ref) {
     if !q.slicing.armed {
@@ -119,6 +119,8 @@ pub(super) fn entering_idle() {
 }
 
 /// The slice timer: ends the running thread's turn, or comes back when that is due.
+///
+/// It may be late to a CPU where somebody else runs by now.
 fn slice_end(_: &TimerCore, _: &mut HardIrqCx<'_>) -> Restart {
     percpu::this().runqueue.with(|q| {
         let Some(running) = q.running else { return };
@@ -147,17 +149,11 @@ pub fn set(cx: &mut ThreadCx, id: ThreadId, policy: Policy) -> Result<()> {
         return Err(Error::Invalid);
     }
     let thread = thread::table::find(id).ok_or(Error::NotFound)?;
-    let saved = hw::irqs::save();
-    let changed = percpu::this().runqueue.with(|q| change(q, thread, id, policy));
-    hw::irqs::restore(saved);
-    let me = &thread::current().preempt;
-    if saved.was_enabled() && me.preempt_due() != 0 {
-        sched::preempt();
-    }
-    changed
+    super::smp::change(thread, |q, here| change(q, thread, id, policy, here))
 }
 
-fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy) -> Result<()> {
+/// `here`: the queue is this CPU's.
+fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, here: bool) -> Result<()> {
     if thread.state() == State::Dead || thread.id() != id {
         return Err(Error::NotFound);
     }
@@ -173,18 +169,23 @@ fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy) -> Result<()
         }
         thread.slice.set(Slice::full(full(policy)));
     }
-    set_level(q, thread, policy.level());
+    set_level(q, thread, policy.level(), here);
     Ok(())
 }
 
 /// Moves a thread to another level, wherever it is now.
-fn set_level(q: &mut Inner, thread: Ref, to: Level) {
+fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
     let from = thread.level.get();
     thread.level.set(to);
     if q.running == Some(thread) {
+        if State::is_waiting(thread.state.load(Relaxed)) {
+            // On its way to sleep, on another CPU, among waiters that stand in order: it looks once more, and stands right.
+            thread.state.store(State::Running as u32, Relaxed);
+        }
         match q.ready.running_changed(from, to) {
             RunningChange::Continue => {
-                if thread.traits.get().contains(Traits::SLICED) && q.ready.has_equal(to) {
+                // Another CPU's timer is armed there: `smp::change` tells it.
+                if here && thread.traits.get().contains(Traits::SLICED) && q.ready.has_equal(to) {
                     equal_arrived(q, thread);
                 }
             }
@@ -200,7 +201,7 @@ fn set_level(q: &mut Inner, thread: Ref, to: Level) {
         let Some(running) = q.running else { return };
         if logic::runqueue::preempts(to, running.level.get()) {
             running.preempt.want_resched();
-        } else {
+        } else if here {
             ready_beside(q, running, to);
         }
     } else if from != to {

@@ -1,14 +1,10 @@
 //! What does a CPU do when no thread is ready?
-use crate::{report, thread, time, trace};
-use hw::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{percpu, report, thread, time, trace};
+use core::sync::atomic::Ordering::Relaxed;
 
-hw::global! {
-    static WAITS: AtomicU64 = AtomicU64::new(0);
-}
-
-/// How often a CPU went to wait for an interrupt.
+/// How often CPUs went to wait for an interrupt.
 pub fn waits() -> u64 {
-    WAITS.load(Relaxed)
+    percpu::online().iter().map(|cpu| percpu::area(cpu).waits.load(Relaxed)).sum()
 }
 
 /// The idle thread's loop.
@@ -29,7 +25,9 @@ pub(crate) fn run() -> ! {
         }
         super::class::entering_idle();
         time::entering_idle();
-        WAITS.store(WAITS.load(Relaxed) + 1, Relaxed);
+        let waits = &percpu::this().waits;
+        // Its only writer.
+        waits.store(waits.load(Relaxed) + 1, Relaxed);
         trace::record(trace::IDLE, 0, 0);
         hw::cpu::wait_for_interrupt();
         hw::irqs::enable();

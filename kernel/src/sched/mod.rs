@@ -1,16 +1,19 @@
 //! How does a CPU get from one thread to the next?
 //!
-//! Each CPU has a queue of ready threads under its own raw lock; the running thread is not in it. A switch goes
+//! Each CPU has a queue of ready threads under its own raw lock; the running thread is not in it. A thread's *home* is the
+//! CPU whose lock guards its place. Nobody holds two of these locks at once: see `smp`. A switch goes
 //!
 //! 1. interrupts masked, queue locked;
 //! 2. the running thread is put back (preempted: head; yielding: tail) or left out (blocked), the next one taken;
 //! 3. run time charged, slice armed if equals wait;
 //! 4. `hw::context::switch`: from here on the *next* thread runs;
-//! 5. the next thread drops the lock that the previous one took: until then nobody can pick the previous one up.
+//! 5. the next thread drops the lock that the previous one took: until then nobody can pick the previous one up;
+//! 6. with several CPUs: somebody who waits here may run elsewhere now, or the other way round.
 //!
 //! Interrupt entry → `wake` → interrupt return → `preempt` is the path that the whole kernel is about.
 use crate::{
-    percpu, report,
+    percpu::{self, PerCpu},
+    report,
     sync::raw::SpinWord,
     thread::{self, Ref, State, Traits},
     time, trace,
@@ -20,26 +23,31 @@ use hw::atomic::Ordering::{Relaxed, SeqCst};
 use logic::runqueue::{Place, RunQueue};
 
 mod accounting;
+mod affinity;
 mod class;
 mod idle;
 mod preempt;
+mod smp;
 mod wake;
 
 pub use accounting::idle_ns;
 pub(crate) use accounting::runtime_ns;
+pub use affinity::{MigrateGuard, affinity, hook, migrate_disable, set_affinity};
 pub(crate) use class::{NORMAL, Slicing};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
+pub(crate) use smp::{introduce, resched_interrupt};
 pub(crate) use wake::{start, wake, wake_last, wake_masked, wake_returning};
 
 /// The ready threads of one CPU.
 pub(crate) struct CpuQueue {
     word: SpinWord,
+    published: smp::Published,
     inner: UnsafeCell<Inner>,
 }
 
-// SAFETY: `inner` is reached only with `word` held.
+// SAFETY: `inner` is reached only with `word` held; `published` is atomic.
 unsafe impl Sync for CpuQueue {}
 
 pub(crate) struct Inner {
@@ -48,6 +56,8 @@ pub(crate) struct Inner {
     idle: Option<Ref>,
     /// The thread that ended last; its stack is free since the switch away from it was done.
     dead: Option<Ref>,
+    /// The thread that was switched away from and goes to another CPU, before the lock is dropped.
+    outgoing: Option<Ref>,
     /// Counter value of the last switch.
     since: u64,
     slicing: Slicing,
@@ -66,11 +76,13 @@ impl CpuQueue {
     pub(crate) const fn new() -> Self {
         Self {
             word: SpinWord::new(),
+            published: smp::Published::new(),
             inner: UnsafeCell::new(Inner {
                 ready: RunQueue::new(),
                 running: None,
                 idle: None,
                 dead: None,
+                outgoing: None,
                 since: 0,
                 slicing: Slicing::new(),
             }),
@@ -110,6 +122,8 @@ pub(crate) fn adopt_idle(idle: Ref) {
     // SAFETY: `current` expects a thread that is never freed.
     unsafe { hw::cpu::set_current(core::ptr::from_ref(idle.0).cast()) };
     idle.context.adopt();
+    idle.set_home(percpu::this());
+    idle.context.set_name(idle.name());
     percpu::this().runqueue.with(|q| {
         q.idle = Some(idle);
         q.running = Some(idle);
@@ -160,14 +174,26 @@ unsafe fn switch(q: &mut Inner, prev: Ref, traits: Traits, next: Ref) {
 /// Interrupts are masked and this CPU's queue is still locked by the thread that it switched from.
 #[inline(always)]
 pub(crate) unsafe fn finish_switch() {
-    // SAFETY: the previous thread took the lock on this CPU and left it to us.
-    unsafe { percpu::this().runqueue.unlock() };
+    let queue = &percpu::this().runqueue;
+    if queue.is_alone() {
+        // SAFETY: the previous thread took the lock on this CPU and left it to us.
+        unsafe { queue.unlock() };
+    } else {
+        // SAFETY: as above.
+        unsafe { smp::finish_switch() };
+    }
 }
 
-/// Frees the slot and stack of the thread that ended last on this CPU. Whoever has the queue's lock knows that it has
-/// left its stack: the lock is held across a switch.
+/// Frees slot and stack of the thread that ended last on each CPU. Whoever has the queue's lock knows that it has left its
+/// stack: the lock is held across a switch.
 pub(crate) fn bury() {
-    if let Some(dead) = percpu::this().runqueue.with(|q| q.dead.take()) {
+    for cpu in percpu::online().iter() {
+        bury_on(percpu::area(cpu));
+    }
+}
+
+fn bury_on(cpu: &'static PerCpu) {
+    if let Some(dead) = cpu.runqueue.with(|q| q.dead.take()) {
         thread::table::release(dead);
     }
 }
@@ -250,7 +276,7 @@ pub(crate) fn set_state(state: State) {
 /// The running thread is gone for good: its next switch is its last.
 pub(crate) fn leave() -> ! {
     hw::irqs::disable();
-    bury();
+    bury_on(percpu::this());
     let prev = Ref(thread::current());
     let queue = &percpu::this().runqueue;
     // SAFETY: interrupts are masked; the next thread unlocks.

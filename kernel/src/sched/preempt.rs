@@ -10,7 +10,7 @@ use logic::runqueue::Place;
 /// The running thread is to be preempted, if somebody more urgent is ready: the queue is left locked and the switch
 /// prepared, or nothing is to be done. Interrupts are masked, its preempt count is 0.
 #[inline(always)]
-fn prepare_preemption() -> Option<(Ref, Ref)> {
+pub(super) fn prepare_preemption() -> Option<(Ref, Ref)> {
     let prev = Ref(thread::current());
     let queue = &percpu::this().runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
@@ -55,13 +55,20 @@ pub(crate) fn preempt_masked() {
     }
 }
 
-/// A thread that shares its time, was moved to another level, or is the idle one.
+/// A thread that shares its time, was moved to another level, is to leave this CPU, or is the idle one.
 #[inline(never)]
 fn give_way_slow(q: &mut Inner, prev: Ref) -> Option<Ref> {
     if q.idle == Some(prev) {
         return q.ready.take_first().map(|(next, _)| next);
     }
     let traits = prev.traits.get();
+    if traits.contains(Traits::LEAVES) {
+        prev.traits.set(traits - Traits::LEAVES);
+        if super::smp::leaves(q, prev) {
+            q.outgoing = Some(prev);
+            return Some(super::take_next(q));
+        }
+    }
     let place = if traits.contains(Traits::TO_TAIL) { Place::Tail } else { Place::Head };
     prev.traits.set(traits - Traits::TO_TAIL);
     q.ready.give_way(prev, prev.level.get(), place).map(|(next, _)| next)

@@ -2,10 +2,11 @@
 use super::{
     Inner, class,
     preempt::{preempt, stay_ready},
-    prepare_switch, switch,
+    prepare_switch, smp, switch,
 };
 use crate::{
-    irq_flags, percpu,
+    irq_flags,
+    percpu::{self, PerCpu},
     thread::{self, Ref, State, Traits},
     trace,
 };
@@ -20,13 +21,34 @@ use logic::{
 /// The switch, if it is due, happens where the caller's section ends.
 #[inline(always)]
 pub(crate) fn wake_masked(thread: Ref) -> bool {
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
+    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below.
     let q = unsafe { queue.lock() };
+    if !thread.is_at(cpu) {
+        // SAFETY: taken above.
+        unsafe { queue.unlock() };
+        return smp::wake_elsewhere(thread);
+    }
     let woken = wake_locked(q, thread);
     // SAFETY: taken above.
-    unsafe { queue.unlock() };
+    unsafe { unlock_changed(cpu, q) };
     woken
+}
+
+/// Drops the lock after a thread was queued; with several CPUs, it may be able to run elsewhere.
+///
+/// # Safety
+/// This CPU holds the lock of its queue, which is `q`, and uses `q` no more.
+#[inline(always)]
+unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
+    if cpu.runqueue.is_alone() {
+        // SAFETY: the caller's promise.
+        unsafe { cpu.runqueue.unlock() };
+    } else {
+        // SAFETY: as above.
+        unsafe { smp::unlock_and_balance(cpu, q) };
+    }
 }
 
 #[inline(always)]
@@ -83,9 +105,16 @@ pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
 /// The running thread may be preempted here. Interrupts are masked.
 #[inline(always)]
 fn wake_or_switch(me: Ref, thread: Ref) {
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
+    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { queue.lock() };
+    if !thread.is_at(cpu) {
+        // SAFETY: taken above.
+        unsafe { queue.unlock() };
+        smp::wake_elsewhere(thread);
+        return;
+    }
     let waiting = State::is_waiting(thread.state.load(Relaxed));
     if waiting && preempts(thread.level.get(), me.level.get()) && me.traits.get() == Traits::PLAIN {
         thread.state.store(State::Running as u32, Relaxed);
@@ -98,7 +127,7 @@ fn wake_or_switch(me: Ref, thread: Ref) {
     } else {
         wake_locked(q, thread);
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { unlock_changed(cpu, q) };
     }
 }
 
@@ -109,9 +138,16 @@ fn wake_or_switch(me: Ref, thread: Ref) {
 #[inline(always)]
 pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
     let me = Ref(thread::current());
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
+    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { queue.lock() };
+    if !thread.is_at(cpu) {
+        // SAFETY: taken above.
+        unsafe { queue.unlock() };
+        smp::wake_elsewhere(thread);
+        return None;
+    }
     let due = me.preempt.own() == 0 && !me.preempt.resched_wanted() && me.traits.get() == Traits::PLAIN;
     let waiting = State::is_waiting(thread.state.load(Relaxed));
     if due && waiting && preempts(thread.level.get(), me.level.get()) {
@@ -125,7 +161,7 @@ pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
     }
     wake_locked(q, thread);
     // SAFETY: taken above.
-    unsafe { queue.unlock() };
+    unsafe { unlock_changed(cpu, q) };
     None
 }
 
@@ -146,10 +182,19 @@ pub(crate) fn wake(thread: Ref) -> bool {
 /// Puts a new thread among the ready ones.
 pub(crate) fn start(thread: Ref) {
     let saved = hw::irqs::save();
-    percpu::this().runqueue.with(|q| {
+    let cpu = percpu::this();
+    // SAFETY: interrupts are masked; unlocked below.
+    let q = unsafe { cpu.runqueue.lock() };
+    if thread.is_at(cpu) && thread.may_run_on(cpu) {
         thread.state.store(State::Running as u32, Relaxed);
         make_ready(q, thread, thread.level.get());
-    });
+        // SAFETY: taken above.
+        unsafe { unlock_changed(cpu, q) };
+    } else {
+        // SAFETY: taken above.
+        unsafe { cpu.runqueue.unlock() };
+        smp::start_elsewhere(thread);
+    }
     hw::irqs::restore(saved);
     if saved.was_enabled() && thread::current().preempt.preempt_due() != 0 {
         preempt();

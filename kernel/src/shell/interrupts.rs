@@ -30,7 +30,7 @@ pub(super) fn irq<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 }
 
 fn table(cx: &mut ThreadCx) {
-    let cpus = percpu::online() as usize;
+    let cpus = percpu::online().end();
     let mut out = Writer::new(cx);
     let _ = write!(out, "{:14}", "");
     for cpu in 0..cpus {

@@ -17,9 +17,9 @@ pub(super) fn uptime<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     none(args)?;
     let up = boot::uptime();
     let cpus = percpu::online();
-    let idle: u64 = (0..cpus as usize).map(sched::idle_ns).sum();
+    let idle: u64 = cpus.iter().map(sched::idle_ns).sum();
     let (interrupts, _) = time::interrupt_counts(cx);
-    let (percent, tenths) = percent(idle, up.as_nanos() as u64 * u64::from(cpus));
+    let (percent, tenths) = percent(idle, up.as_nanos() as u64 * cpus.count() as u64);
     let seconds = up.as_secs();
     print!(
         cx,

@@ -62,7 +62,7 @@ impl SpinWord {
     #[inline(never)]
     fn wait(&self) {
         const LIMIT_SECONDS: u64 = 1;
-        if crate::percpu::online() == 1 {
+        if crate::percpu::online().count() == 1 {
             report::bug!("spinlock recursion on {:p}", self);
         }
         self.waiters.fetch_add(1, Ordering::Relaxed);

@@ -76,6 +76,10 @@ impl Waiting {
             unsafe { queue.as_ref() }.resort(me);
         }
     }
+    /// Whether the level of `me`, whose part this is, is another one than when it was queued by priority.
+    fn is_misplaced(&self, me: Ref) -> bool {
+        self.node.level() != me.level.get()
+    }
     pub(crate) fn wchan(&self) -> &'static str {
         self.wchan.get()
     }
@@ -252,8 +256,11 @@ impl Waiters {
     fn list_of(&mut self, waiter: Ref) -> &mut PList<Ref, ByPriority> {
         &mut self.lists[waiter.waiting.list.get() & 1]
     }
-    /// Nothing happens if it is among the waiters already.
+    /// One that is among the waiters already keeps its place, unless its level has changed.
     fn insert(&mut self, waiter: Ref) {
+        if waiter.waiting.node.is_queued() && waiter.waiting.is_misplaced(waiter) {
+            self.list_of(waiter).remove(waiter);
+        }
         if self.lists[self.round & 1].insert(waiter) {
             waiter.waiting.list.set(self.round & 1);
         }
@@ -381,6 +388,10 @@ impl WaitQueue {
                 waiters.insert(me);
                 sched::set_state(limits.state());
             });
+            if me.waiting.is_misplaced(me) {
+                // Its level was changed by another CPU after it was looked at, and before it counted as waiting.
+                continue;
+            }
             if let Some(value) = check(cx) {
                 sched::set_state(State::Running);
                 break Some(Ok(value));

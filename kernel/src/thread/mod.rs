@@ -5,19 +5,25 @@
 use crate::{
     cx::ThreadCx,
     error::{Error, Result},
+    percpu::{self, PerCpu},
     preempt::Preempt,
     sync::wait::Waiting,
     time::TimerCore,
 };
 use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::AtomicU32 as OwnWord;
 use hw::{
-    atomic::{AtomicU32, Ordering::Relaxed},
+    atomic::{
+        AtomicPtr, AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
+    },
     context::Context,
 };
 use logic::{
+    cpus::CpuSet,
     list::{Linked, Links},
     policy::{Level, Policy},
-    runqueue::OnRunQueue,
+    runqueue::{Movable, OnMovable, OnRunQueue},
     slice::Slice,
 };
 
@@ -63,6 +69,8 @@ pub enum State {
     Uninterruptible = 2,
     /// It has ended.
     Dead = 4,
+    /// It was not started yet: a wake-up meant for the one before it in its slot finds nobody.
+    New = 8,
 }
 
 impl State {
@@ -71,7 +79,7 @@ impl State {
         match self {
             State::Running => 'R',
             State::Interruptible => 'S',
-            State::Uninterruptible => 'D',
+            State::Uninterruptible | State::New => 'D',
             State::Dead => 'X',
         }
     }
@@ -85,6 +93,7 @@ impl State {
             0 => State::Running,
             1 => State::Interruptible,
             2 => State::Uninterruptible,
+            8 => State::New,
             _ => State::Dead,
         }
     }
@@ -100,6 +109,8 @@ bitflags::bitflags! {
         const TO_TAIL = 1 << 1;
         /// The thread of last resort.
         const IDLE = 1 << 2;
+        /// May no longer run on its CPU, or makes room there: leaves it at the next preemption.
+        const LEAVES = 1 << 3;
     }
 }
 impl Traits {
@@ -113,8 +124,14 @@ pub struct Thread {
     pub(crate) preempt: Preempt,
     pub(crate) context: Context,
 
-    // Changed under the run queue's lock; `state` is also set by the thread itself on its way to sleep.
+    // Changed under the lock of its home's run queue; `state` is also set by the thread itself on its way to sleep.
     pub(crate) state: AtomicU32,
+    /// The CPU whose run queue's lock guards this group: it runs there, is ready there, or was there last.
+    home: AtomicPtr<PerCpu>,
+    /// The CPUs that it may run on.
+    pub(crate) affinity: Cell<CpuSet>,
+    pub(crate) move_links: Links<Ref>,
+    pub(crate) among_movable: Cell<bool>,
     pub(crate) level: Cell<Level>,
     pub(crate) traits: Cell<Traits>,
     pub(crate) run_links: Links<Ref>,
@@ -122,6 +139,9 @@ pub struct Thread {
     pub(crate) slice: Cell<Slice>,
     /// Counter ticks that it has run.
     pub(crate) runtime: Cell<u64>,
+
+    /// How many of its guards keep it on its CPU; its own, read by others while it does not run.
+    pub(crate) pins: OwnWord,
 
     // Guarded by the lock of whatever it waits on.
     pub(crate) waiting: Waiting,
@@ -178,6 +198,11 @@ impl Thread {
             preempt: Preempt::new(0),
             context: Context::empty(),
             state: AtomicU32::new(State::Dead as u32),
+            home: AtomicPtr::new(core::ptr::null_mut()),
+            affinity: Cell::new(CpuSet::ALL),
+            move_links: Links::new(),
+            among_movable: Cell::new(false),
+            pins: OwnWord::new(0),
             level: Cell::new(policy.level()),
             traits: Cell::new(Traits::SLICED),
             run_links: Links::new(),
@@ -197,6 +222,34 @@ impl Thread {
             body: UnsafeCell::new(None),
             joiner: UnsafeCell::new(None),
         }
+    }
+    /// The CPU that it runs on, is ready on, or ran on last. Stable under the lock of that CPU's run queue only.
+    #[inline(always)]
+    pub(crate) fn home(&self) -> &'static PerCpu {
+        // SAFETY: an area of `percpu`, stored when the thread was made and whenever it moves; areas are never freed.
+        unsafe { &*self.home.load(Acquire) }
+    }
+    /// Whether that is this CPU.
+    #[inline(always)]
+    pub(crate) fn is_at(&self, cpu: &'static PerCpu) -> bool {
+        core::ptr::eq(self.home.load(Relaxed), cpu)
+    }
+    /// The lock of its home's run queue is held and it is out of the queue, or nobody else sees it.
+    pub(crate) fn set_home(&self, cpu: &'static PerCpu) {
+        self.home.store(core::ptr::from_ref(cpu).cast_mut(), Release);
+    }
+    /// Whether it may run on a CPU. The lock of its home's run queue is held.
+    pub(crate) fn may_run_on(&self, cpu: &'static PerCpu) -> bool {
+        if self.is_pinned() { self.is_at(cpu) } else { self.affinity.get().contains(cpu.id.get()) }
+    }
+    /// Whether a guard keeps it on its home.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins.load(core::sync::atomic::Ordering::Relaxed) != 0
+    }
+    /// Whether it may run on another CPU than its home. The lock of its home's run queue is held.
+    pub(crate) fn may_leave(&self) -> bool {
+        let elsewhere = percpu::online().without(self.home().id.get());
+        !self.is_pinned() && !self.affinity.get().and(elsewhere).is_empty()
     }
     pub(crate) fn identity(&self) -> &Identity {
         // SAFETY: written only while the thread is in nobody's hands (spawn, before it is listed).
@@ -236,6 +289,21 @@ impl Linked<OnRunQueue> for Ref {
     #[inline(always)]
     fn links(&self) -> &Links<Self> {
         &self.0.run_links
+    }
+}
+
+impl Linked<OnMovable> for Ref {
+    #[inline(always)]
+    fn links(&self) -> &Links<Self> {
+        &self.0.move_links
+    }
+}
+impl Movable for Ref {
+    fn is_movable(&self) -> bool {
+        self.0.may_leave()
+    }
+    fn among_movable(&self) -> &Cell<bool> {
+        &self.0.among_movable
     }
 }
 

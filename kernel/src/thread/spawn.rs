@@ -8,10 +8,11 @@ use crate::{
     context_check,
     cx::ThreadCx,
     error::{Error, Result},
-    sched, stacks,
+    percpu, sched, stacks,
 };
 use alloc::{boxed::Box, sync::Arc};
 use logic::{
+    cpus::CpuSet,
     policy::Policy,
     slice::{self, Slice},
 };
@@ -30,12 +31,20 @@ pub struct Builder<'a> {
     stack: usize,
     prefill: bool,
     kind: Kind,
+    affinity: CpuSet,
 }
 
 impl<'a> Builder<'a> {
     /// A fair thread of this name, which is cut to 31 bytes.
     pub fn new(name: &'a str) -> Self {
-        Self { name, policy: sched::NORMAL, stack: stacks::SIZE, prefill: false, kind: Kind::Ordinary }
+        Self {
+            name,
+            policy: sched::NORMAL,
+            stack: stacks::SIZE,
+            prefill: false,
+            kind: Kind::Ordinary,
+            affinity: CpuSet::ALL,
+        }
     }
     /// With this policy.
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -54,6 +63,11 @@ impl<'a> Builder<'a> {
         self.prefill = on;
         self
     }
+    /// On these CPUs only; all of them without this.
+    pub fn affinity(mut self, cpus: CpuSet) -> Self {
+        self.affinity = cpus;
+        self
+    }
     pub(crate) fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
@@ -61,7 +75,7 @@ impl<'a> Builder<'a> {
     /// Starts the thread.
     ///
     /// # Errors
-    /// [`Error::Invalid`]: a stack smaller than [`MIN_STACK`]. [`Error::NoResource`]: no slot, no memory, or a stack
+    /// [`Error::Invalid`]: a stack smaller than [`MIN_STACK`], or no CPU of its affinity runs. [`Error::NoResource`]: no slot, no memory, or a stack
     /// larger than there is.
     pub fn spawn<T: Send + 'static>(
         self,
@@ -82,7 +96,7 @@ impl<'a> Builder<'a> {
 
     /// A thread that was not started yet.
     pub(crate) fn make(self, body: Body) -> Result<Ref> {
-        if self.stack < MIN_STACK {
+        if self.stack < MIN_STACK || self.affinity.and(percpu::online()).is_empty() {
             return Err(Error::Invalid);
         }
         if self.stack > stacks::SIZE {
@@ -112,8 +126,12 @@ impl<'a> Builder<'a> {
         thread.traits.set(if full.is_some() { Traits::SLICED } else { Traits::PLAIN });
         thread.slice.set(Slice::full(full.unwrap_or(0)));
         thread.runtime.set(0);
+        thread.affinity.set(self.affinity);
+        thread.pins.store(0, core::sync::atomic::Ordering::Relaxed);
+        thread.set_home(percpu::any());
+        thread.context.set_name(thread.name());
         // Not Dead, or nobody could find it before it runs; not Running, which would mean queued.
-        thread.state.store(State::Uninterruptible as u32, hw::atomic::Ordering::Relaxed);
+        thread.state.store(State::New as u32, hw::atomic::Ordering::Relaxed);
         table::list(thread);
         Ok(thread)
     }

@@ -101,7 +101,7 @@ impl HrTimer {
         match cancel(&self.inner.core) {
             Was::Idle => Cancelled::NotActive,
             Was::Queued => Cancelled::Cancelled,
-            Was::Running => Cancelled::Running,
+            Was::Running { .. } => Cancelled::Running,
         }
     }
     /// Takes it out of the queue and waits until its callback is over. Says whether it was queued.
@@ -109,18 +109,27 @@ impl HrTimer {
     /// # Errors
     /// [`Error::Deadlock`]: called from its own callback.
     pub fn cancel(&self, cx: &impl Context) -> Result<bool> {
-        match self.try_cancel(cx) {
-            Cancelled::NotActive => Ok(false),
-            Cancelled::Cancelled => Ok(true),
-            // Timers run on the CPU that started them, with interrupts masked: whoever sees it running is inside it.
-            Cancelled::Running => Err(Error::Deadlock),
+        let _ = cx;
+        cancel_and_wait(&self.inner.core)
+    }
+}
+
+/// Waits for a callback on another CPU, which runs with interrupts masked and ends soon.
+fn cancel_and_wait(core: &TimerCore) -> Result<bool> {
+    let mut queued = false;
+    loop {
+        match cancel(core) {
+            Was::Idle => return Ok(queued),
+            Was::Queued => queued = true,
+            Was::Running { here: true } => return Err(Error::Deadlock),
+            Was::Running { here: false } => hw::cpu::relax(),
         }
     }
 }
 
 impl Drop for HrTimer {
     fn drop(&mut self) {
-        if matches!(cancel(&self.inner.core), Was::Running) {
+        if cancel_and_wait(&self.inner.core).is_err() {
             // Its memory cannot go while it runs.
             crate::report::bug!("a timer was dropped by its own callback");
         }

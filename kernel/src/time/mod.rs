@@ -83,10 +83,11 @@ pub fn now() -> Instant {
     Instant(clock().ns(counter::ticks()))
 }
 
-/// Interrupts of this CPU's event timer so far, and how often it gave up on callbacks that outlast their period.
+/// Interrupts of all event timers so far, and how often they gave up on callbacks that outlast their period.
 pub fn interrupt_counts(cx: &mut crate::ThreadCx) -> (u64, u64) {
-    let _pinned = crate::preempt::disable(cx);
-    crate::percpu::this().timers.counts()
+    let _ = cx;
+    let counts = crate::percpu::online().iter().map(|cpu| crate::percpu::area(cpu).timers.counts());
+    counts.fold((0, 0), |sum, (interrupts, hangs)| (sum.0 + interrupts, sum.1 + hangs))
 }
 
 /// The counter, read without waiting for what precedes: for accounting, where a few instructions do not matter.

@@ -1,17 +1,23 @@
 //! Which timer expires next on this CPU, and who runs its callback?
 //!
+//! A timer is in the queue of the CPU that started it last, its *base*; whoever wants it takes that queue's lock.
 //! The queue's lock is never held in a callback. An interrupt serves a few expired timers at a time and then arms the
 //! device again; when more are due it fires at once, and whoever is more urgent gets in between.
 use super::{Instant, Restart, instant_to_ticks, now};
 use crate::{
     cx::{self, HardIrqCx},
-    irq_flags, percpu,
+    irq_flags,
+    percpu::{self, PerCpu},
     preempt::Balance,
     report,
     sync::raw::RawSpinLock,
     thread, trace,
 };
 use core::cell::Cell;
+use hw::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
 use logic::timerq::{InsertError, NOT_QUEUED, Timed, TimerQueue};
 
 /// Timers that one CPU can have queued.
@@ -25,6 +31,8 @@ const MAX_HANG_NS: u64 = 100_000_000;
 
 /// A timer, embedded in what it belongs to. Where it lies must not change while it is queued.
 pub(crate) struct TimerCore {
+    /// The CPU whose queue it is in or was in last; null before it was started. Changed under that queue's lock.
+    base: AtomicPtr<PerCpu>,
     expiry: Cell<u64>,
     seq: Cell<u64>,
     pos: Cell<u32>,
@@ -38,10 +46,24 @@ unsafe impl Send for TimerCore {}
 
 impl TimerCore {
     pub(crate) const fn new(callback: fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart) -> Self {
-        Self { expiry: Cell::new(0), seq: Cell::new(0), pos: Cell::new(NOT_QUEUED), callback }
+        Self {
+            base: AtomicPtr::new(core::ptr::null_mut()),
+            expiry: Cell::new(0),
+            seq: Cell::new(0),
+            pos: Cell::new(NOT_QUEUED),
+            callback,
+        }
     }
+    /// Whether it is queued; out of date as soon as it is known, unless its CPU asks under its own lock.
     pub(crate) fn is_queued(&self) -> bool {
         self.pos.get() != NOT_QUEUED
+    }
+    fn base(&self) -> Option<&'static PerCpu> {
+        // SAFETY: an area of `percpu`, or null; areas are never freed.
+        unsafe { self.base.load(Acquire).cast_const().as_ref() }
+    }
+    fn is_based_on(&self, cpu: Option<&'static PerCpu>) -> bool {
+        core::ptr::eq(self.base.load(Acquire), cpu.map_or(core::ptr::null(), core::ptr::from_ref))
     }
     pub(crate) fn expiry(&self) -> Instant {
         Instant(self.expiry.get())
@@ -141,44 +163,85 @@ impl Inner {
 ///
 /// The caller keeps the timer in place until it is neither queued nor running ([`cancel`]).
 pub(crate) fn start_masked(timer: &TimerCore, at: Instant) -> bool {
-    let timers = &percpu::this().timers;
-    locked(timers, |inner| {
-        let handle = Handle(timer);
-        inner.queue.remove(handle);
-        if inner.running == Some(handle) {
-            inner.touched = true;
+    let handle = Handle(timer);
+    // The CPU stays the same until the timer is in its queue.
+    let off = irq_flags::Off::new();
+    let here = percpu::this();
+    let started = loop {
+        let base = timer.base();
+        let elsewhere = base.is_some_and(|cpu| !core::ptr::eq(cpu, here));
+        let done = locked(&base.unwrap_or(here).timers, |inner| {
+            if !timer.is_based_on(base) {
+                return None;
+            }
+            inner.queue.remove(handle);
+            let running = inner.running == Some(handle);
+            if elsewhere && !running {
+                timer.base.store(core::ptr::from_ref(here).cast_mut(), Release);
+                return None;
+            }
+            if running {
+                // It stays with the CPU that runs it, whose interrupt arms the device at its end.
+                inner.touched = true;
+            }
+            if base.is_none() {
+                timer.base.store(core::ptr::from_ref(here).cast_mut(), Release);
+            }
+            timer.expiry.set(at.0);
+            let inserted = inner.insert(handle).is_ok();
+            if !elsewhere {
+                inner.arm();
+            }
+            Some(inserted)
+        });
+        if let Some(inserted) = done {
+            break inserted;
         }
-        timer.expiry.set(at.0);
-        let inserted = inner.insert(handle).is_ok();
-        inner.arm();
-        inserted
-    })
+    };
+    drop(off);
+    started
 }
 
 /// What a cancellation found.
 pub(crate) enum Was {
     Idle,
     Queued,
-    Running,
+    /// Its callback is running; `here`: on this CPU, so that we are the callback or called by it.
+    Running {
+        here: bool,
+    },
 }
 
-/// Takes a timer out. When its callback runs, it will not restart, but is not over: it is this CPU's, which runs us, so we
-/// are the callback, or interrupted by it.
+/// Takes a timer out. When its callback runs, it will not restart, but is not over.
 pub(crate) fn cancel(timer: &TimerCore) -> Was {
-    locked(&percpu::this().timers, |inner| {
-        let handle = Handle(timer);
-        let was_queued = inner.queue.remove(handle);
-        if inner.running == Some(handle) {
-            inner.touched = true;
-            return Was::Running;
+    let handle = Handle(timer);
+    let off = irq_flags::Off::new();
+    let was = loop {
+        let base = timer.base();
+        let Some(cpu) = base else { break Was::Idle };
+        let done = locked(&cpu.timers, |inner| {
+            if !timer.is_based_on(base) {
+                return None;
+            }
+            let was_queued = inner.queue.remove(handle);
+            if inner.running == Some(handle) {
+                inner.touched = true;
+                return Some(Was::Running { here: core::ptr::eq(cpu, percpu::this()) });
+            }
+            // The device stays armed: one interrupt too many costs less than arming it at every wake-up.
+            Some(if was_queued { Was::Queued } else { Was::Idle })
+        });
+        if let Some(was) = done {
+            break was;
         }
-        // The device stays armed: one interrupt too many costs less than arming it at every wake-up.
-        if was_queued { Was::Queued } else { Was::Idle }
-    })
+    };
+    drop(off);
+    was
 }
 
 /// Before a CPU waits: a timer that was cancelled must not wake it.
 pub(crate) fn entering_idle() {
+    // Interrupts are masked: the CPU stays the same.
     locked(&percpu::this().timers, Inner::arm);
 }
 

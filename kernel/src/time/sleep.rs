@@ -53,9 +53,8 @@ pub(crate) fn arm(thread: &Thread, at: Instant) -> bool {
 }
 /// Takes it back.
 pub(crate) fn disarm(thread: &Thread) {
-    if thread.sleep.is_queued() {
-        cancel(&thread.sleep);
-    }
+    // Even if it has expired: its callback may run on another CPU, and wakes a thread that does not sleep then.
+    cancel(&thread.sleep);
 }
 
 /// Sleeps for at least `d`.

@@ -35,6 +35,9 @@ impl Context {
         unsafe { (frame as *mut Saved).write(saved) };
         self.sp.set(frame);
     }
+    /// Only the simulation has a use for it.
+    #[inline(always)]
+    pub fn set_name(&self, _: &str) {}
     /// This context is the one that runs now.
     pub fn adopt(&self) {}
     /// Frame pointer and resume address of a context that does not run, where a backtrace starts.

@@ -109,6 +109,15 @@ impl Gic {
             Gic::V3(d) => d.lines(),
         }
     }
+    /// Starts the part of the CPU that calls: its redistributor and its interface.
+    ///
+    /// # Errors
+    /// As [`Distributor::start_cpu`].
+    pub fn start_cpu(&self, affinity: u64, warn: &mut dyn FnMut(Warning)) -> Result<Redistributor, GicError> {
+        match self {
+            Gic::V3(d) => d.start_cpu(affinity, warn),
+        }
+    }
     /// Acknowledges the most urgent pending interrupt: its INTID, now active, or one from [`SPECIAL`] on.
     #[inline(always)]
     pub fn acknowledge(&self) -> u32 {

@@ -74,6 +74,12 @@ pub fn machine_id() -> Option<u64> {
 pub fn is_running() -> bool {
     current().is_some()
 }
+/// Packed affinities of the machine's CPUs, the boot CPU's first.
+pub fn affinities() -> Vec<u64> {
+    let (machine, boot) = (machine(), machine().config.boot_cpu);
+    let others = (0..machine.cpus.len()).filter(|&n| n != boot);
+    std::iter::once(boot).chain(others).map(|n| machine.cpus[n].affinity.into()).collect()
+}
 /// Number of the CPU that is executing.
 pub fn here() -> usize {
     machine().here.get()

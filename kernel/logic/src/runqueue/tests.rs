@@ -13,6 +13,10 @@ thread_local! {
 struct Thread {
     name: char,
     links: Links<Handle>,
+    move_links: Links<Handle>,
+    among_movable: Cell<bool>,
+    /// May it run elsewhere?
+    movable: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,10 +43,32 @@ impl Linked<OnRunQueue> for Handle {
     }
 }
 
+impl Linked<OnMovable> for Handle {
+    fn links(&self) -> &Links<Self> {
+        STEPS.set(STEPS.get() + 1);
+        &self.0.move_links
+    }
+}
+
+impl Movable for Handle {
+    fn is_movable(&self) -> bool {
+        self.0.movable.get()
+    }
+    fn among_movable(&self) -> &Cell<bool> {
+        &self.0.among_movable
+    }
+}
+
 fn threads<const N: usize>() -> [Handle; N] {
     core::array::from_fn(|i| {
         let name = char::from_u32('A' as u32 + i as u32).unwrap_or('?');
-        Handle(Box::leak(Box::new(Thread { name, links: Links::new() })))
+        Handle(Box::leak(Box::new(Thread {
+            name,
+            links: Links::new(),
+            move_links: Links::new(),
+            among_movable: Cell::new(false),
+            movable: Cell::new(false),
+        })))
     })
 }
 
@@ -371,4 +397,55 @@ proptest! {
         let expected: String = model.0.iter().map(|&(_, id)| all[id].0.name).collect();
         prop_assert_eq!(cpu.order(), expected);
     }
+}
+
+/// SC-11: the most urgent movable thread is found wherever it stands, behind any number of bound ones, in the same steps.
+#[test]
+fn the_first_movable_thread_is_found_in_constant_time() {
+    let steps_behind = |bound: usize| {
+        let mut queue = RunQueue::new();
+        let all: [Handle; 100] = threads();
+        for &h in &all[..bound] {
+            queue.enqueue(h, rt(60), Place::Tail);
+        }
+        for (&h, level) in all[97..].iter().zip([rt(40), rt(50), Level::FAIR]) {
+            h.0.movable.set(true);
+            queue.enqueue(h, level, Place::Tail);
+        }
+        STEPS.set(0);
+        let first = queue.first_movable(|_, _| true);
+        let steps = STEPS.get();
+        assert_eq!((first, queue.movable_level()), (Some((all[98], rt(50))), Some(rt(50))));
+        assert_eq!(queue.first_movable(|_, level| level < rt(50)), Some((all[97], rt(40))));
+        assert_eq!(queue.first_movable(|_, level| level < rt(40)), Some((all[99], Level::FAIR)));
+        assert!(queue.dequeue(all[98], rt(50)));
+        assert_eq!(queue.movable_level(), Some(rt(40)));
+        steps
+    };
+    assert_eq!(steps_behind(1), steps_behind(90));
+}
+
+/// The thread in hand counts too; one that becomes bound, or movable, is told so.
+#[test]
+fn movable_threads_are_those_that_say_so_when_they_are_queued() {
+    let [a, b, c] = threads();
+    let mut queue = RunQueue::new();
+    a.0.movable.set(true);
+    queue.enqueue(a, rt(50), Place::Tail);
+    assert_eq!(queue.first_movable(|_, _| true), Some((a, rt(50))));
+    queue.enqueue(b, rt(50), Place::Tail);
+    queue.enqueue(c, rt(40), Place::Tail);
+    a.0.movable.set(false);
+    queue.refresh_movable(a, rt(50));
+    assert_eq!(queue.first_movable(|_, _| true), None);
+    for h in [c, b] {
+        h.0.movable.set(true);
+        queue.refresh_movable(h, if h == c { rt(40) } else { rt(50) });
+        assert_eq!(queue.first_movable(|_, _| true).map(|(h, _)| h), Some(h));
+    }
+    b.0.movable.set(false);
+    queue.refresh_movable(b, rt(50));
+    assert_eq!(queue.first_movable(|_, _| true), Some((c, rt(40))));
+    assert_eq!(order(&mut queue), "ABC");
+    assert_eq!(queue.movable_level(), None);
 }

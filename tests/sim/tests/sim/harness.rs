@@ -12,7 +12,7 @@ pub fn run(body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
 #[track_caller]
 pub fn run_with(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
     let outcome = kernel::simulation::boot(config, bootargs, body);
-    assert_eq!(outcome.end, End::Exit(0), "console:\n{}", outcome.console);
+    assert_eq!(outcome.end, End::Exit(0), "console:\n{}\n{}", outcome.console, outcome.story);
     outcome
 }
 
@@ -171,4 +171,26 @@ pub fn at_every_point(body: impl Fn(&mut ThreadCx, &dyn Fn()) + Clone + 'static)
         }
     }
     panic!("no end of points");
+}
+
+/// Boots this many CPUs in a fixed order.
+#[track_caller]
+pub fn smp(cpus: usize, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    smp_with(Config { cpus, ..Config::default() }, body)
+}
+
+/// Boots this many CPUs, whose order comes from a seed as soon as `body` begins.
+#[track_caller]
+pub fn seeded(cpus: usize, seed: u64, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    smp_with(Config { cpus, order: hw::sim::Order::Seeded(seed), ..Config::default() }, body)
+}
+
+/// Boots a machine with a counter of nanoseconds, all of whose CPUs come up.
+#[track_caller]
+pub fn smp_with(config: Config, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let cpus = config.cpus;
+    run_with(Config { frequency: 1_000_000_000, ..config }, "", move |cx| {
+        assert_eq!(kernel::percpu::online().count(), cpus);
+        body(cx);
+    })
 }

@@ -29,6 +29,7 @@ mod shell;
 mod sleep;
 mod slices;
 mod smoke;
+mod smp;
 mod threads;
 mod timers;
 mod waitqueue;
