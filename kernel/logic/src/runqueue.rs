@@ -116,6 +116,12 @@ impl<H, Tag> Realtime<H, Tag> {
         &mut self.lists[level.get() as usize % LISTS]
     }
 
+    /// Whether bits and lists agree.
+    fn agrees(&self) -> bool {
+        let set = |level: usize| self.ready[level / WORD] >> (level % WORD) & 1 != 0;
+        self.lists.iter().enumerate().all(|(level, list)| set(level) != list.is_empty())
+    }
+
     #[inline]
     fn mark(&mut self, level: Level) {
         self.ready[level.get() as usize / WORD % 2] |= bit(level);
@@ -245,6 +251,20 @@ impl<H: Linked<Tag>, Tag> Class<H> for Fair<H, Tag> {
     fn has_equal(&self, _: Level) -> bool {
         !self.list.is_empty()
     }
+}
+
+/// A rule of [`RunQueue::verify`] that does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Broken {
+    /// A bit is set and its list is empty, or the other way round.
+    Bitmap,
+    /// The level of the first thread in the classes is not what was noted.
+    Top,
+    /// Somebody in the classes is more urgent than the thread in hand.
+    Hand,
+    /// A thread that may run elsewhere is not among the movable ones, or one that may not is.
+    Movable,
 }
 
 /// The threads of every class, the most urgent class first.
@@ -513,6 +533,34 @@ impl<H: Movable> RunQueue<H> {
         let next = self.take_first();
         self.enqueue(h, level, place);
         next
+    }
+
+    /// The queued threads with their levels, the one in hand first. For verification.
+    pub fn iter(&self) -> impl Iterator<Item = (H, Level)> {
+        self.hand.map(|h| (h, self.hand_level)).into_iter().chain(self.classes.iter())
+    }
+
+    /// Does the queue agree with itself (HC-06)?
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn verify(&self) -> Result<(), Broken> {
+        let top = self.classes.first_level().map_or(Top::NONE, Top::of);
+        let marked = self.classes.realtime.agrees() && self.movable.realtime.agrees();
+        let movable = self.movable.iter();
+        if !marked {
+            Err(Broken::Bitmap)
+        } else if self.top != top {
+            Err(Broken::Top)
+        } else if self.hand.is_some() && Top::of(self.hand_level) < top {
+            Err(Broken::Hand)
+        } else if self.classes.iter().any(|(h, _)| h.is_movable() != h.among_movable().get())
+            || movable.count() != self.classes.iter().filter(|(h, _)| h.among_movable().get()).count()
+        {
+            Err(Broken::Movable)
+        } else {
+            Ok(())
+        }
     }
 
     /// The level of `h`, queued at `from`, becomes `to`; answers whether its place changed (SC-02.4).

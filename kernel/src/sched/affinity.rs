@@ -70,7 +70,9 @@ fn move_on(q: &mut Inner, t: Ref) -> bool {
         return false;
     }
     if t.state() != State::Running {
-        // It waits: it is placed when it wakes.
+        if !stays {
+            smp::move_home(t);
+        }
         return false;
     }
     if stays {

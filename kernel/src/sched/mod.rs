@@ -28,6 +28,7 @@ mod class;
 mod idle;
 mod preempt;
 mod smp;
+mod verify;
 mod wake;
 
 pub use accounting::idle_ns;
@@ -38,6 +39,7 @@ pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
 pub(crate) use smp::{introduce, resched_interrupt};
+pub use verify::{Violation, verify};
 pub(crate) use wake::{start, wake, wake_last, wake_masked, wake_returning};
 
 /// The ready threads of one CPU.
@@ -56,7 +58,7 @@ pub(crate) struct Inner {
     idle: Option<Ref>,
     /// The thread that ended last; its stack is free since the switch away from it was done.
     dead: Option<Ref>,
-    /// The thread that was switched away from and goes to another CPU, before the lock is dropped.
+    /// The thread that was switched away from and has another home from when the lock is dropped on.
     outgoing: Option<Ref>,
     /// Counter value of the last switch.
     since: u64,
@@ -146,8 +148,9 @@ fn prepare_switch(q: &mut Inner, prev: Ref, traits: Traits, next: Ref) {
     let ran = now - q.since;
     q.since = now;
     prev.runtime.set(prev.runtime.get() + ran);
-    if (traits | next.traits.get()).contains(Traits::SLICED) {
+    if (traits | next.traits.get()).intersects(Traits::AT_SWITCH) {
         class::switch_slices(q, prev, next, ran);
+        smp::leave_at_switch(q, prev);
     }
     q.running = Some(next);
     trace::record(trace::SWITCH, u64::from(prev.id().0), u64::from(next.id().0));

@@ -35,10 +35,10 @@ use logic::{
 };
 
 /// How urgent something is that runs or wants to: 0 for the idle thread, or nobody; a thread's level plus one.
-type Urgency = u32;
+pub(super) type Urgency = u32;
 const NOBODY: Urgency = 0;
 
-fn of_level(level: Level) -> Urgency {
+pub(super) fn of_level(level: Level) -> Urgency {
     Urgency::from(level.get()) + 1
 }
 
@@ -91,7 +91,7 @@ impl CpuQueue {
     }
 }
 
-fn running_urgency(q: &Inner) -> Urgency {
+pub(super) fn running_urgency(q: &Inner) -> Urgency {
     match q.running {
         Some(t) if q.idle != Some(t) => of_level(t.level.get()),
         _ => NOBODY,
@@ -99,7 +99,7 @@ fn running_urgency(q: &Inner) -> Urgency {
 }
 
 /// The ready thread that preempts the running one at the next opportunity.
-fn next_here(q: &Inner) -> Option<Ref> {
+pub(super) fn next_here(q: &Inner) -> Option<Ref> {
     q.ready.peek().filter(|&(_, level)| of_level(level) > running_urgency(q)).map(|(t, _)| t)
 }
 
@@ -193,10 +193,11 @@ pub(super) unsafe fn finish_switch() {
         let here = percpu::this();
         // SAFETY: the lock is held: the previous thread took it on this CPU and left it to us.
         let q = unsafe { &mut *here.runqueue.inner.get() };
-        let outgoing = q.outgoing.take();
-        if let Some(t) = outgoing {
+        // One that sleeps is placed when it wakes.
+        let outgoing = q.outgoing.take().filter(|&t| {
             t.set_home(least_urgent(t, Urgency::MAX).unwrap_or(here));
-        }
+            t.state() == State::Running
+        });
         here.runqueue.publish(q);
         // SAFETY: as above.
         unsafe { here.runqueue.unlock() };
@@ -230,6 +231,26 @@ pub(super) fn leaves(q: &Inner, t: Ref) -> bool {
     }
     let first = q.ready.peek().map_or(NOBODY, |(_, level)| of_level(level));
     least_urgent(t, of_level(t.level.get()).min(first)).is_some()
+}
+
+/// `prev` is switched away from: if it goes to sleep where it may no longer run, it wakes elsewhere.
+#[inline(never)]
+pub(super) fn leave_at_switch(q: &mut Inner, prev: Ref) {
+    let traits = prev.traits.get();
+    if traits.contains(Traits::LEAVES) {
+        prev.traits.set(traits - Traits::LEAVES);
+        if State::is_waiting(prev.state.load(Relaxed)) && !prev.may_run_on(percpu::this()) {
+            // Not yet: until it has left its stack, this queue's lock is what keeps others from it.
+            q.outgoing = Some(prev);
+        }
+    }
+}
+
+/// A waiting thread that is off its CPU may no longer run there: it wakes elsewhere. The lock of its home is held.
+pub(super) fn move_home(t: Ref) {
+    if let Some(cpu) = least_urgent(t, Urgency::MAX) {
+        t.set_home(cpu);
+    }
 }
 
 /// Makes a waiting thread ready whose home is another CPU. False if it was not waiting.

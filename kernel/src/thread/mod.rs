@@ -115,6 +115,8 @@ bitflags::bitflags! {
 }
 impl Traits {
     pub(crate) const PLAIN: Self = Self::empty();
+    /// What a switch from or to the thread has to look at.
+    pub(crate) const AT_SWITCH: Self = Self::SLICED.union(Self::LEAVES);
 }
 
 /// A thread's control block.

@@ -120,6 +120,11 @@ pub(crate) fn find(id: ThreadId) -> Option<Ref> {
     with(|t| t.find(id))
 }
 
+/// The thread in slot `n`, if it lives.
+pub(crate) fn at(n: usize) -> Option<Ref> {
+    with(|t| t.slots.get(n).filter(|s| s.listed && s.thread.state() != State::Dead).map(|s| lend(&s.thread)))
+}
+
 impl Table {
     fn find(&self, id: ThreadId) -> Option<Ref> {
         let slot = self.slots.get(index(id))?;

@@ -27,6 +27,8 @@ pub(super) struct Cpu {
     pub asleep: Cell<bool>,
     /// Until when it is busy with what takes time.
     pub busy: Cell<Option<u64>>,
+    /// Whether that is a spin hint: it is in the middle of something.
+    pub spins: Cell<bool>,
     /// Whether interrupts are masked (`DAIF.I`).
     pub masked: Cell<bool>,
     /// Whether it serves an interrupt.
@@ -133,6 +135,7 @@ impl Machine {
             online: Cell::new(n == config.boot_cpu),
             asleep: Cell::new(false),
             busy: Cell::new(None),
+            spins: Cell::new(false),
             masked: Cell::new(true),
             in_interrupt: Cell::new(false),
             signalled: Cell::new(false),
@@ -198,6 +201,12 @@ impl Machine {
         cpu.online.get()
             && (!cpu.asleep.get() || interrupt)
             && cpu.busy.get().is_none_or(|until| until <= self.now.get() || interrupt && !cpu.masked.get())
+    }
+
+    /// Whether every CPU waits for an interrupt or is busy with its thread's own work: none is in the middle of something.
+    pub fn is_at_rest(&self) -> bool {
+        let rests = |cpu: &Cpu| cpu.asleep.get() || cpu.busy.get().is_some() && !cpu.spins.get();
+        self.cpus.iter().all(|cpu| !cpu.online.get() || rests(cpu))
     }
 
     /// A CPU can go on that could not: the schedule may want to know.

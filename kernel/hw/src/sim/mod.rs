@@ -107,6 +107,10 @@ pub fn interleave(on: bool) {
     machine.schedule.interleave(on, machine.count());
     machine.grant();
 }
+/// Whether every CPU waits for an interrupt or spends time: then what a closure of [`at_call`] sees is no half-done work.
+pub fn is_at_rest() -> bool {
+    machine().is_at_rest()
+}
 /// What the kernel has to say of a run that failed, asked before its state is gone.
 pub fn on_failure(tell: fn() -> String) {
     machine().obituary.set(Some(tell));

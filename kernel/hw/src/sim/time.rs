@@ -55,6 +55,7 @@ impl Machine {
     /// The running CPU is busy for at most `ns`, until an interrupt that it can take; returns for how long.
     #[track_caller]
     fn busy(&self, ns: u64) -> u64 {
+        assert!(!self.device_side.get(), "a device cannot wait: {}", Location::caller());
         let began = self.now.get();
         let until = began.saturating_add(ns);
         if std::thread::panicking() || self.cpus.len() == 1 {
@@ -97,6 +98,9 @@ impl Machine {
 
     #[track_caller]
     pub fn relax(&self) {
+        let spins = &self.cpu().spins;
+        spins.set(true);
         self.busy(self.config.relax);
+        spins.set(false);
     }
 }

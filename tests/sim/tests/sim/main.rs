@@ -30,6 +30,7 @@ mod sleep;
 mod slices;
 mod smoke;
 mod smp;
+mod stress;
 mod threads;
 mod timers;
 mod waitqueue;
