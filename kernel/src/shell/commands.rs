@@ -1,5 +1,5 @@
 //! Which commands are there, and what do they say when they cannot do what was asked?
-use super::{INTERRUPTED, LINE_WORDS, Line, chrt, interrupts, system, tasks, threads};
+use super::{INTERRUPTED, LINE_WORDS, Line, chrt, interrupts, system, tasks, taskset, threads};
 use crate::{cx::ThreadCx, error::Error, println, thread::ThreadId};
 use logic::words::{parse_i64_in, parse_u64_in};
 
@@ -43,7 +43,7 @@ const fn command(
 }
 
 /// In the order in which `help` lists them.
-static COMMANDS: [Command; 18] = [
+static COMMANDS: [Command; 19] = [
     command("bench", "", "count what the kernel's operations cost", &[], system::bench),
     command("bt", "PID", "show the calls that a thread is in", &[], threads::bt),
     command(
@@ -70,6 +70,13 @@ static COMMANDS: [Command; 18] = [
         "start a thread that keeps the CPU busy, or sleeps, for 10s",
         &["-f", "-r", "-n", "-t", "busy", "sleep"],
         tasks::spawn,
+    ),
+    command(
+        "taskset",
+        "-p [MASK] PID | -cp [LIST] PID",
+        "show or set the CPUs that a thread may run on",
+        &["-p", "-cp"],
+        taskset::taskset,
     ),
     command("true", "", "succeed", &[], |_, _| Ok(())),
     command("uptime", "", "show time since boot, idle time and event counts", &[], system::uptime),

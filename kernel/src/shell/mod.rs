@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `session` | how does a line come from the keys? |
 //! | `commands` | which commands are there, and what do they say when they cannot? |
-//! | `chrt`, `interrupts`, `system`, `tasks`, `threads` | what does each do? |
+//! | `chrt`, `interrupts`, `system`, `tasks`, `taskset`, `threads` | what does each do? |
 //!
 //! Nothing else in the kernel refers to the shell, so an image that does not start it does not contain it.
 use crate::{bootargs, cx::ThreadCx, thread};
@@ -16,6 +16,7 @@ mod interrupts;
 mod session;
 mod system;
 mod tasks;
+mod taskset;
 mod threads;
 
 /// Bytes of a line, and so of a command.

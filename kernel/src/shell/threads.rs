@@ -45,7 +45,7 @@ pub(super) fn ps<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     };
     let threads = sorted(cx);
     let mut out = Writer::new(cx);
-    let _ = write!(out, "  PID CLS RTPRIO  NI PRI  %CPU STAT ");
+    let _ = write!(out, "  PID CLS RTPRIO  NI PRI PSR  %CPU STAT ");
     let _ = writeln!(out, "{}COMMAND", if long { "WCHAN            STACK " } else { "" });
     out.flush();
     for t in threads {
@@ -53,12 +53,13 @@ pub(super) fn ps<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
         let (percent, tenths) = percent(t.runtime_ns, t.age_ns);
         let _ = write!(
             out,
-            "{:>5} {:<3} {:>6} {:>3} {:>3} {percent:>3}.{tenths} {:<4} ",
+            "{:>5} {:<3} {:>6} {:>3} {:>3} {:>3} {percent:>3}.{tenths} {:<4} ",
             t.id,
             t.policy.class_letters(),
             OrDash(rt.then_some(i32::from(t.policy.rt_priority()))),
             OrDash((!rt).then_some(i32::from(t.policy.nice()))),
             t.policy.pri_column(),
+            t.cpu,
             t.state.letter(),
         );
         if long {

@@ -152,6 +152,8 @@ pub struct Info {
     pub state: State,
     /// What it is for.
     pub kind: Kind,
+    /// The CPU that it runs on, is ready on, or ran on last.
+    pub cpu: usize,
     /// Nanoseconds that it has run.
     pub runtime_ns: u64,
     /// Nanoseconds since it was made.
@@ -185,6 +187,7 @@ fn describe(slot: usize) -> Option<Info> {
         policy: thread.policy.get(),
         state: thread.state(),
         kind: identity.kind,
+        cpu: thread.home().id.get(),
         runtime_ns: sched::runtime_ns(thread),
         age_ns: crate::time::ticks_to_ns(hw::clock::ticks().saturating_sub(identity.born)),
         wchan: thread.waiting.wchan(),

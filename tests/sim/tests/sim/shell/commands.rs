@@ -57,7 +57,7 @@ pid 4's current scheduling priority: 0
 ",
     );
     let text = printed("spawn nice -n -7 sleep; chrt -b -p 0 4; ps", |_| {});
-    assert!(text.contains("    4 B        -  -7  26   0.0"), "{text}");
+    assert!(text.contains("    4 B        -  -7  26   0   0.0"), "{text}");
 }
 
 /// IP-02.1: two lines of equal priority are served in the order in which they fired; after `chrt` the second comes first.
@@ -252,4 +252,56 @@ fn sleep_sleeps() {
         assert!((Duration::from_micros(2_010_005)..Duration::from_millis(2_012)).contains(&slept), "{slept:?}");
     });
     assert_eq!(outcome.console, "");
+}
+
+/// `taskset` shows and sets as util-linux's does, in masks and lists.
+#[test]
+fn taskset_shows_and_sets() {
+    let outcome = crate::harness::smp(4, |cx| {
+        let before = kernel::thread::current_id();
+        assert_eq!(before.0, 1);
+        for (line, status) in [
+            ("taskset -p 1", 0),
+            ("taskset -cp 0,2-3 1", 0),
+            ("taskset -p 0x2 1", 0),
+            ("taskset -c -p 1; taskset -p -c 1", 0),
+            ("ps", 0),
+            ("taskset -p 0 1", 1),
+            ("taskset -p 10 1", 1),
+            ("taskset -cp 4-5 1", 1),
+            ("taskset -cp 1-0 1", 1),
+            ("taskset -p f 99", 1),
+            ("taskset -p f 0", 1),
+            ("taskset", 1),
+            ("taskset -p", 1),
+            ("taskset 1 1", 1),
+        ] {
+            assert_eq!(kernel::shell::run_line(cx, line), status, "{line}");
+        }
+    });
+    let text = outcome.console.replace("\r\n", "\n");
+    let row = text.lines().find(|l| l.ends_with(" main")).unwrap();
+    assert_eq!(row.split_whitespace().nth(5), Some("1"), "{row}");
+    let shown: Vec<&str> = text.lines().filter(|l| l.contains("affinity") || l.starts_with("taskset")).collect();
+    assert_eq!(
+        shown,
+        [
+            "pid 1's current affinity mask: f",
+            "pid 1's current affinity list: 0-3",
+            "pid 1's new affinity list: 0,2-3",
+            "pid 1's current affinity mask: d",
+            "pid 1's new affinity mask: 2",
+            "pid 1's current affinity list: 1",
+            "pid 1's current affinity list: 1",
+            "pid 1's current affinity mask: 2",
+            "taskset: 0: Invalid argument",
+            "pid 1's current affinity mask: 2",
+            "taskset: 10: Invalid argument",
+            "pid 1's current affinity list: 1",
+            "taskset: 4-5: Invalid argument",
+            "taskset: 1-0: Invalid argument",
+            "taskset: 99: No such task",
+            "taskset: 0: No such task",
+        ]
+    );
 }

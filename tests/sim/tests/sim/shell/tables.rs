@@ -36,15 +36,15 @@ fn ps_sorts_by_priority() {
     });
     assert_eq!(
         text,
-        "  PID CLS RTPRIO  NI PRI  %CPU STAT COMMAND
-    7 FF      90   - 130   0.0 S    irq/40-rtc0
-    6 FF      85   - 125   0.0 S    irq/137-enp4s0
-    8 FF      85   - 125   0.0 S    irq/41-snd
-    1 TS       -   0  19   0.0 R    main
-    2 TS       -   0  19   0.0 D    irq_reaper
-    3 TS       - -20  39   0.0 D    console
-    4 TS       -   0  19   0.0 S    ksoftirqd/0
-    5 B        -   5  14   0.0 S    backup
+        "  PID CLS RTPRIO  NI PRI PSR  %CPU STAT COMMAND
+    7 FF      90   - 130   0   0.0 S    irq/40-rtc0
+    6 FF      85   - 125   0   0.0 S    irq/137-enp4s0
+    8 FF      85   - 125   0   0.0 S    irq/41-snd
+    1 TS       -   0  19   0   0.0 R    main
+    2 TS       -   0  19   0   0.0 D    irq_reaper
+    3 TS       - -20  39   0   0.0 D    console
+    4 TS       -   0  19   0   0.0 S    ksoftirqd/0
+    5 B        -   5  14   0   0.0 S    backup
 "
     );
 }
@@ -58,7 +58,7 @@ fn ps_shows_a_changed_policy() {
         time::sleep(cx, Duration::from_millis(1)).unwrap();
     });
     let row = text.lines().nth(1).unwrap();
-    assert_eq!(row, "    4 RR       1   -  41   0.0 S    ksoftirqd/0");
+    assert_eq!(row, "    4 RR       1   -  41   0   0.0 S    ksoftirqd/0");
 }
 
 /// IP-06: %CPU is the share of the time since the thread's start, up to now.
@@ -68,7 +68,7 @@ fn ps_shows_who_used_the_cpu() {
         hw::sim::spend(250_000_000);
         time::sleep(cx, Duration::from_millis(750)).unwrap();
     });
-    assert!(text.contains("    1 TS       -   0  19  25.0 R    main\n"), "{text}");
+    assert!(text.contains("    1 TS       -   0  19   0  25.0 R    main\n"), "{text}");
 }
 
 /// SC-13: `ps -l` says what a thread waits for.
@@ -78,9 +78,9 @@ fn ps_long_shows_what_a_thread_waits_for() {
         sleeper(cx, "sleeper", fifo(7));
         request(cx, 100, "dev", 50, Flags::empty())
     });
-    assert!(text.starts_with("  PID CLS RTPRIO  NI PRI  %CPU STAT WCHAN            STACK COMMAND\n"), "{text}");
-    assert!(text.contains("    4 FF       7   -  47   0.0 S    nanosleep            0 sleeper\n"), "{text}");
-    assert!(text.contains("    5 FF      50   -  90   0.0 S    irq_thread           0 irq/100-dev\n"), "{text}");
+    assert!(text.starts_with("  PID CLS RTPRIO  NI PRI PSR  %CPU STAT WCHAN            STACK COMMAND\n"), "{text}");
+    assert!(text.contains("    4 FF       7   -  47   0   0.0 S    nanosleep            0 sleeper\n"), "{text}");
+    assert!(text.contains("    5 FF      50   -  90   0   0.0 S    irq_thread           0 irq/100-dev\n"), "{text}");
 }
 
 /// IQ-22.2: sharers are shown in the order of their registration, joined with ", ", and so are their threads.
