@@ -141,7 +141,7 @@ fn first_thread(board: &'static Board, options: Options, machine: Found, main: M
         crate::heap::set_up_done();
         let code = main(cx);
         log::flush(cx);
-        hw::power::exit(code)
+        report::end(code)
     });
     let thread = thread::Builder::new("main").make(body)?;
     #[cfg(target_os = "none")]

@@ -8,7 +8,7 @@ use core::{
     fmt::{self, Write},
     panic::Location,
 };
-use hw::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use hw::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Exit code of a machine that a BUG, panic or unexpected exception stopped.
 pub const EXIT_BUG: i32 = 101;
@@ -30,7 +30,8 @@ unsafe impl Sync for Limiter {}
 
 hw::global! {
     static WARNINGS: AtomicU32 = AtomicU32::new(0);
-    static STOPPING: AtomicBool = AtomicBool::new(false);
+    /// The CPU that stops the machine: its affinity + 1; 0 if none does.
+    static STOPPING: AtomicU64 = AtomicU64::new(0);
     static LIMITER: Limiter = Limiter {
         lock: SpinWord::new(),
         sites: core::cell::UnsafeCell::new([const { Limited { site: None, until: 0 } }; SITES]),
@@ -96,7 +97,7 @@ fn print(head: &str, args: fmt::Arguments<'_>) {
     let saved = hw::irqs::save();
     let writer: &SpinWord = &WRITER;
     // A report about a report, or one from a CPU that stops the machine, does not wait.
-    let locked = !STOPPING.load(Relaxed) && writer.try_acquire();
+    let locked = STOPPING.load(Relaxed) == 0 && writer.try_acquire();
     crate::console::make_way();
     let _ = writeln!(Text, "{head}{args}");
     if locked {
@@ -120,10 +121,7 @@ pub fn note_line(args: fmt::Arguments<'_>) {
 #[doc(hidden)]
 pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! {
     hw::irqs::disable();
-    if STOPPING.swap(true, Relaxed) {
-        // Something went wrong in here: enough was said.
-        hw::power::exit(EXIT_BUG);
-    }
+    begin_stop();
     let me = thread::current();
     let count = me.preempt.count();
     crate::console::make_way();
@@ -144,10 +142,26 @@ pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! 
     hw::power::exit(EXIT_BUG)
 }
 
-/// A fault reporter takes over: says whether it is the first.
-#[cfg(target_os = "none")]
-pub(crate) fn begin_stop() -> bool {
-    !STOPPING.swap(true, Relaxed)
+/// Ends the machine as whoever runs on it wants, unless a report is under way: that says how it ends.
+pub(crate) fn end(code: i32) -> ! {
+    hw::irqs::disable();
+    begin_stop();
+    hw::power::exit(code)
+}
+
+/// This CPU is going to stop the machine, interrupts masked. Returns on the first that says so only.
+pub(crate) fn begin_stop() {
+    // Not the per-CPU area's number: that area may be what is broken.
+    let me = hw::cpu::affinity() + 1;
+    match STOPPING.compare_exchange(0, me, Relaxed, Relaxed) {
+        Ok(_) => {}
+        // Something went wrong in the report itself: enough was said.
+        Err(first) if first == me => hw::power::exit(EXIT_BUG),
+        // Another CPU was first, and may not have said everything.
+        Err(_) => loop {
+            hw::cpu::wait_for_interrupt();
+        },
+    }
 }
 
 macro_rules! warning_ {

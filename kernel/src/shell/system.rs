@@ -100,5 +100,5 @@ pub(super) fn poweroff<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     none(args)?;
     log::flush(cx);
     console::drain(cx);
-    hw::power::exit(0)
+    report::end(0)
 }
