@@ -5,7 +5,13 @@
 use crate::{report, stacks, thread};
 use aarch64_esr::Cause;
 use core::fmt::Write;
-use hw::{aarch64::mmu, upcall::Fault};
+use hw::{
+    aarch64::{
+        cpu_stacks::{self, Stack},
+        mmu,
+    },
+    upcall::Fault,
+};
 
 mod aarch64_esr;
 
@@ -17,12 +23,15 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
     report::begin_stop();
     let out = &mut report::Text;
     let cause = Cause::of(fault);
-    let guard = cause.is_abort().then(|| stacks::guard(fault.far as usize)).flatten();
+    let guard = cause.is_abort().then(|| Guard::of(fault.far as usize)).flatten();
     let me = thread::current();
     crate::console::make_way();
     let _ = write!(out, "\nBUG: ");
     let _ = match guard {
-        Some(_) => write!(out, "stack overflow of thread {} ({})", me.id(), me.name()),
+        Some(Guard::Thread) => write!(out, "stack overflow of thread {} ({})", me.id(), me.name()),
+        Some(Guard::Cpu(cpu, which)) => {
+            write!(out, "stack overflow of CPU {cpu}, {which}, in thread {} ({})", me.id(), me.name())
+        }
         None => write!(out, "{cause} in thread {} ({})", me.id(), me.name()),
     };
     let _ = writeln!(
@@ -47,6 +56,27 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
     walk(out, 1, fault.x[29] as usize);
     crate::log::print_rest(crate::console::write_frame_now);
     hw::power::exit(report::EXIT_BUG)
+}
+
+/// Whose stack a guard page is for.
+enum Guard {
+    Thread,
+    Cpu(usize, &'static str),
+}
+
+impl Guard {
+    fn of(address: usize) -> Option<Self> {
+        if stacks::guard(address).is_some() {
+            return Some(Self::Thread);
+        }
+        let (cpu, stack) = cpu_stacks::guard(address)?;
+        let which = match stack {
+            Stack::Interrupt => "interrupt stack",
+            Stack::Boot => "idle stack",
+            Stack::Fault => "fault stack",
+        };
+        Some(Self::Cpu(cpu, which))
+    }
 }
 
 fn frame(out: &mut report::Text, n: usize, address: usize) {
@@ -81,8 +111,7 @@ fn walk(out: &mut report::Text, first: usize, mut fp: usize) {
 
 /// Whether a frame record can lie here.
 fn is_stack(at: usize) -> bool {
-    let within = |(bottom, top): (usize, usize)| at >= bottom && at + 16 <= top;
-    within(mmu::interrupt_stack()) || within(mmu::boot_stack()) || stacks::contains(at)
+    cpu_stacks::contains(at) || stacks::contains(at)
 }
 
 /// The calls that led here, for BUGs and panics.

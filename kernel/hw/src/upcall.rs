@@ -28,14 +28,15 @@ pub struct Fault {
 pub struct Boot {
     /// Address of the flattened device tree, 0 if none was found.
     pub device_tree: usize,
-    /// Exception level the CPU was entered at (1, 2 or 3).
+    /// Exception level the boot CPU was entered at (1, 2 or 3).
     pub entry_level: u64,
 }
 
 unsafe extern "Rust" {
     /// First Rust function on the boot CPU: MMU and caches on, BSS zeroed, interrupts masked, boot stack. Does not return.
     pub fn __tophalf_boot(boot: &Boot) -> !;
-    /// First Rust function on a secondary CPU: as on the boot CPU, on the CPU's own boot stack. Does not return.
+    /// First Rust function on a secondary CPU: MMU and caches on, interrupts masked, on that CPU's own boot stack (which
+    /// becomes its idle thread's stack), SP_EL1 its own interrupt stack. `cpu` is what `smp::start` was told.
     pub fn __tophalf_secondary(cpu: usize) -> !;
     /// An exception that is not an interrupt; does not return to the interrupted code.
     pub fn __tophalf_fault(fault: &Fault) -> !;

@@ -1,11 +1,14 @@
-//! Does the machine come up, and does it say so when something is fundamentally wrong? (BU-01, BU-02, BU-06)
+//! Does the machine come up, and does it say so when something is fundamentally wrong? (BU-01, BU-02, BU-04, BU-06)
 use crate::{
     entry,
     support::{ms, sleep, us},
     table::test,
 };
 use core::arch::asm;
-use hw::sysreg::{ICC_SRE, IccSre};
+use hw::{
+    smp::{self, Method, StartError},
+    sysreg::{ICC_SRE, IccSre},
+};
 use kernel::{ThreadCx, sched, thread, time};
 use tock_registers::interfaces::Readable;
 
@@ -81,12 +84,21 @@ test!(
 /// BU-01: an exception that nothing expects, here a breakpoint, is reported with syndrome, place and registers.
 fn bu_01_an_unexpected_exception_is_reported(_: &mut ThreadCx) {
     // SAFETY: the machine stops here.
-    unsafe { asm!("mov x5, #0xbeef", "brk #7", out("x5") _) };
+    unsafe {
+        asm!(
+            "mov x0, #0xa0", "mov x1, #0xa1", "mov x2, #0xa2", "mov x3, #0xa3", "mov x4, #0xa4", "mov x30, #0xbeef", "brk #7",
+            out("x0") _, out("x1") _, out("x2") _, out("x3") _, out("x4") _, out("x30") _
+        );
+    }
 }
 test!(
     bu_01_an_unexpected_exception_is_reported,
     expect(101),
-    says("BUG: breakpoint instruction 0x7 in thread\n(main)\nELR=[<\nSPSR=\nx5  000000000000beef\nbacktrace:")
+    says(
+        "BUG: breakpoint instruction 0x7 in thread\n(main)\nELR=[<\nSPSR=\n\
+         x0  00000000000000a0  x1  00000000000000a1  x2  00000000000000a2  x3  00000000000000a3\n  x4  00000000000000a4\n\
+         x30 000000000000beef\nbacktrace:"
+    )
 );
 
 /// BU-01: a fault inside the fault reporter, which here finds no current thread, ends the machine at once.
@@ -115,6 +127,30 @@ fn bu_01_data_is_not_executed(_: &mut ThreadCx) {
     unsafe { asm!("blr {}", in(reg) &raw const code, clobber_abi("C")) };
 }
 test!(bu_01_data_is_not_executed, expect(101), says("BUG: bad execution at\n(no permission)"));
+
+/// What the firmware is asked for and cannot do is told apart: a CPU that runs, one that there is not, one too many.
+fn refusals(method: Method) {
+    /// PSCI's INVALID_PARAMETERS (Arm DEN0022 5.2.2).
+    const INVALID: StartError = StartError::Refused(-2);
+    const NOBODY: u64 = 0x7f_0000;
+    // SAFETY: none of them is a CPU that could start.
+    let start = |cpu, affinity| unsafe { smp::start(cpu, affinity, method) };
+    assert_eq!(start(1, hw::cpu::affinity()), Err(StartError::AlreadyOn));
+    assert_eq!(start(1, NOBODY), Err(INVALID));
+    assert_eq!(start(smp::MAX_CPUS, NOBODY), Err(INVALID));
+}
+
+/// BU-04: the firmware's refusals, called with `hvc`.
+fn bu_04_refusals_of_the_firmware(_: &mut ThreadCx) {
+    refusals(Method::PsciHvc);
+}
+test!(bu_04_refusals_of_the_firmware);
+
+/// BU-04: as above with `smc`, as where there is an EL2.
+fn bu_04_refusals_of_the_firmware_below_el2(_: &mut ThreadCx) {
+    refusals(Method::PsciSmc);
+}
+test!(bu_04_refusals_of_the_firmware_below_el2, machine("virtualization=on"));
 
 /// BU-02: the kernel is built without FP; who uses it all the same is told its name.
 fn bu_02_use_of_fp_registers_names_the_thread(cx: &mut ThreadCx) {

@@ -1,8 +1,11 @@
 //! Are stacks guarded, measured and there from the start? (BU-03)
-use crate::table::test;
+use crate::{
+    support::{hard_line, pend, spare},
+    table::test,
+};
 use alloc::vec::Vec;
 use core::hint::black_box;
-use kernel::{ThreadCx, stack_size, thread};
+use kernel::{ThreadCx, irq::Primary, stack_size, thread};
 
 const PAGE: usize = 4096;
 /// What a stack is filled with before its thread runs, see `thread/table.rs`.
@@ -22,6 +25,22 @@ test!(
     bu_03_1_stack_overflow_names_the_thread,
     expect(101),
     says("BUG: stack overflow of thread\n(recursing)\nbacktrace:\nrecurse+0x\nrecurse+0x\n(more than")
+);
+
+/// BU-03.1: so does the overflow of a CPU's interrupt stack, on which nothing can be reported any more.
+fn bu_03_1_interrupt_stack_overflow_names_the_cpu(cx: &mut ThreadCx) {
+    let _line = hard_line(cx, spare(0), "recursing", |_| {
+        recurse(0);
+        Primary::Handled
+    });
+    pend(cx, spare(0));
+}
+test!(
+    bu_03_1_interrupt_stack_overflow_names_the_cpu,
+    expect(101),
+    says(
+        "BUG: stack overflow of CPU 0, interrupt stack, in thread\n(main)\nbacktrace:\nrecurse+0x\nrecurse+0x\n(more than"
+    )
 );
 
 /// BU-03.2: the high-water mark counts what was used, and not what was not.

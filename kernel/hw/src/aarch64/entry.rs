@@ -1,12 +1,21 @@
-//! How does the boot CPU get from the loader to Rust?
+//! How does a CPU get from the loader, or from the firmware that started it, to Rust?
+//!
+//! The boot CPU:
 //!
 //! 1. The arm64 Image header (Linux `Documentation/arch/arm64/booting.rst`), so that boot loaders accept the flat file.
 //! 2. Down to EL1, from EL3 or EL2 where the loader left us there.
-//! 3. PMU cycle counter on, so that boot can be measured.
-//! 4. Stacks: SP_EL1 for interrupts, SP_EL0 for what runs; BSS zeroed; vectors; FP trapped.
+//! 3. PMU cycle counter on, so that boot can be measured; FP traps; vectors; stacks: SP_EL1 for interrupts, SP_EL0 for
+//!    what runs.
+//! 4. BSS zeroed.
 //! 5. The device tree found: in x0, or at the start of RAM when an ELF was loaded; MMU and caches on.
 //! 6. The kernel's boot.
-use super::mmu;
+//!
+//! A secondary CPU does the same 2 and 3, then turns MMU and caches on with the boot CPU's tables and calls the kernel.
+//! Until then it writes nothing to memory, see [`smp`](super::smp).
+//!
+//! Registers on the way: x19 where to go on at EL1, x20 what was in x0, x21 the exception level entered at, x22 the CPU's
+//! number.
+use super::{cpu_stacks, mmu};
 use crate::upcall::{self, Boot};
 use core::arch::global_asm;
 
@@ -23,8 +32,25 @@ global_asm!(
     ".ascii \"ARM\\x64\"",
     ".long 0",
     "1:",
+    "adr x19, __hw_boot",
+    "mov x22, xzr",
+    // At EL3 there is no firmware that holds the other CPUs back: a machine that starts all of them starts them here.
+    "mrs x1, CurrentEL",
+    "cmp x1, #(3 << 2)",
+    "b.ne __hw_to_el1",
+    "mrs x1, mpidr_el1",
+    "ldr x2, =0xff00ffffff",
+    "tst x1, x2",
+    "b.eq __hw_to_el1",
+    "2: wfe",
+    "b 2b",
+    ".global __hw_secondary",
+    "__hw_secondary:",
+    "adr x19, __hw_secondary_at_el1",
+    "mov x22, x0", // PSCI's context id: the CPU's number
+    "__hw_to_el1:",
     "msr daifset, #15",
-    "mov x20, x0", // device tree
+    "mov x20, x0",
     "mrs x21, CurrentEL",
     "lsr x21, x21, #2",
     "cmp x21, #3",
@@ -96,17 +122,26 @@ global_asm!(
     "msr pmccfiltr_el0, xzr",
     "msr cpacr_el1, xzr", // FP and SIMD trap
     "isb",
-    "msr spsel, #1",
-    "adrp x0, __boot_stack_guard",
-    "add x0, x0, :lo12:__boot_stack_guard",
-    "mov sp, x0", // top of the interrupt stack
-    "msr spsel, #0",
-    "adrp x0, __image_end",
-    "add x0, x0, :lo12:__image_end",
-    "mov sp, x0",
     "adrp x0, __hw_vectors",
     "add x0, x0, :lo12:__hw_vectors",
     "msr vbar_el1, x0",
+    "adrp x0, {stacks}", // aligned: no low bits
+    "add x0, x0, x22, lsl #{slot_shift}",
+    "msr spsel, #1",
+    "add x1, x0, #{interrupt_top}",
+    "mov sp, x1",
+    "msr spsel, #0",
+    "add x1, x0, #{boot_top}",
+    "mov sp, x1",
+    "mov x29, xzr",
+    "mov x30, xzr",
+    "br x19",
+    "__hw_secondary_at_el1:",
+    "bl {use_tables}",
+    "mov x0, x22",
+    "bl {secondary}",
+    "b .",
+    "__hw_boot:",
     "adrp x0, __bss_start",
     "add x0, x0, :lo12:__bss_start",
     "adrp x1, __bss_end",
@@ -121,12 +156,16 @@ global_asm!(
     "b 6b",
     "7: mov x0, x20",
     "mov x1, x21",
-    "mov x29, xzr",
-    "mov x30, xzr",
     "bl {boot}",
     "b .",
     ".text",
+    stacks = sym cpu_stacks::SLOTS,
+    slot_shift = const cpu_stacks::SLOT_SHIFT,
+    interrupt_top = const cpu_stacks::INTERRUPT_TOP,
+    boot_top = const cpu_stacks::BOOT_TOP,
+    use_tables = sym mmu::use_tables,
     boot = sym boot,
+    secondary = sym secondary,
 );
 
 /// First word of a flattened device tree, as a little-endian CPU reads it (Devicetree Specification 5.2).
@@ -155,4 +194,9 @@ unsafe extern "C" fn boot(x0: usize, entry_level: u64) -> ! {
     unsafe { mmu::enable(device_tree, size) };
     // SAFETY: everything `__tophalf_boot` asks for is set up.
     unsafe { upcall::__tophalf_boot(&Boot { device_tree, entry_level }) }
+}
+
+unsafe extern "C" fn secondary(cpu: usize) -> ! {
+    // SAFETY: everything `__tophalf_secondary` asks for is set up.
+    unsafe { upcall::__tophalf_secondary(cpu) }
 }

@@ -3,10 +3,11 @@
 //! Early boot maps the image and the device tree and turns MMU and caches on, before any atomic operation: exclusive
 //! accesses need cacheable memory on real hardware. The kernel adds RAM and devices afterwards. Entries only ever go
 //! from invalid to valid, so no TLB maintenance is needed (Arm ARM D8.16.1). Tables come from a fixed pool.
-use aarch64_cpu::{
-    asm::barrier,
-    registers::{MAIR_EL1, ReadWriteable, SCTLR_EL1, TCR_EL1, TTBR0_EL1, Writeable},
-};
+//!
+//! All CPUs use the boot CPU's tables. They are complete before the first secondary CPU starts, so nobody maps while
+//! another CPU walks. The walks are cacheable and inner shareable: they see what the boot CPU wrote through its caches.
+use super::cpu_stacks;
+use aarch64_cpu::registers::{MAIR_EL1, SCTLR_EL1, TCR_EL1};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Bytes of a page.
@@ -57,7 +58,7 @@ impl Kind {
 #[repr(C, align(4096))]
 struct Table([AtomicU64; ENTRIES]);
 static POOL: [Table; TABLES] = [const { Table([const { AtomicU64::new(0) }; ENTRIES]) }; TABLES];
-/// Tables handed out; the first is the root. Only the boot CPU maps, so a plain load and store are enough.
+/// Tables handed out; the first is the root. Only the boot CPU maps, and alone: a plain load and store are enough.
 static USED: AtomicUsize = AtomicUsize::new(1);
 
 /// The table that entry `i` of `table` leads to, made when there is none.
@@ -77,7 +78,8 @@ fn descend(table: &'static Table, i: usize) -> &'static Table {
 /// Maps `len` bytes at `start`, both multiples of [`PAGE`]; with 2 MiB blocks where it can.
 ///
 /// # Safety
-/// What is mapped is what `kind` says, was not mapped before, and nobody relies on its being unmapped. Boot CPU only.
+/// What is mapped is what `kind` says, was not mapped before, and nobody relies on its being unmapped. Boot CPU only, before
+/// another one is started.
 pub unsafe fn map(start: usize, len: usize, kind: Kind) {
     let (mut at, end) = (start, start + len);
     while at < end {
@@ -101,10 +103,7 @@ unsafe extern "C" {
     static __text_start: u8;
     static __rodata_start: u8;
     static __data_start: u8;
-    static __irq_stack_guard: u8;
-    static __irq_stack_bottom: u8;
-    static __boot_stack_guard: u8;
-    static __boot_stack_bottom: u8;
+    static __data_end: u8;
     static __image_end: u8;
 }
 fn address(symbol: *const u8) -> usize {
@@ -114,30 +113,39 @@ fn address(symbol: *const u8) -> usize {
 pub fn image_end() -> usize {
     address(&raw const __image_end)
 }
-/// Bottom and top of the boot CPU's interrupt stack.
-pub fn interrupt_stack() -> (usize, usize) {
-    (address(&raw const __irq_stack_bottom), address(&raw const __boot_stack_guard))
-}
-/// Bottom and top of the stack that boot runs on.
-pub fn boot_stack() -> (usize, usize) {
-    (address(&raw const __boot_stack_bottom), image_end())
-}
 /// Whether this is an address in executable memory.
 pub fn is_code(at: usize) -> bool {
     (address(&raw const __text_start)..address(&raw const __rodata_start)).contains(&at)
 }
 
-/// Called by the entry code on the boot stack, MMU off: maps image and device tree, turns MMU and caches on.
+// What the CPUs' registers are set to. Memory attributes by index:
+const MAIR: u64 = MAIR_EL1::Attr0_Normal_Outer::WriteBack_NonTransient_ReadWriteAlloc.value
+    | MAIR_EL1::Attr0_Normal_Inner::WriteBack_NonTransient_ReadWriteAlloc.value
+    | MAIR_EL1::Attr1_Device::nonGathering_nonReordering_EarlyWriteAck.value;
+/// 39-bit addresses: the root is a level-1 table.
+const TCR: u64 = TCR_EL1::T0SZ.val(25).value
+    | TCR_EL1::TG0::KiB_4.value
+    | TCR_EL1::SH0::Inner.value
+    | TCR_EL1::ORGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
+    | TCR_EL1::IRGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable.value
+    | TCR_EL1::EPD1::DisableTTBR1Walks.value
+    | TCR_EL1::IPS::Bits_40.value;
+/// MMU and caches on; what can be written is never executed.
+const SCTLR_SET: u64 = SCTLR_EL1::M::Enable.value
+    | SCTLR_EL1::C::Cacheable.value
+    | SCTLR_EL1::I::Cacheable.value
+    | SCTLR_EL1::WXN::Enable.value;
+
+/// Called by the entry code on the boot CPU, on its boot stack, MMU off: maps image and device tree, turns MMU and caches on.
 pub(super) unsafe extern "C" fn enable(device_tree: usize, device_tree_size: usize) {
     let image = [
         (address(&raw const __text_start), address(&raw const __rodata_start), Kind::Code),
         (address(&raw const __rodata_start), address(&raw const __data_start), Kind::Constants),
-        (address(&raw const __data_start), address(&raw const __irq_stack_guard), Kind::Data),
-        (interrupt_stack().0, interrupt_stack().1, Kind::Data),
-        (boot_stack().0, boot_stack().1, Kind::Data),
+        (address(&raw const __data_start), address(&raw const __data_end), Kind::Data),
     ];
-    for (start, end, kind) in image {
-        // SAFETY: linker symbols, page-aligned, each range once.
+    let stacks = cpu_stacks::all().map(|(bottom, top)| (bottom, top, Kind::Data));
+    for (start, end, kind) in image.into_iter().chain(stacks) {
+        // SAFETY: page-aligned, each range once.
         unsafe { map(start, end - start, kind) };
     }
     if device_tree != 0 {
@@ -145,25 +153,40 @@ pub(super) unsafe extern "C" fn enable(device_tree: usize, device_tree_size: usi
         // SAFETY: the loader put the tree there, outside the image.
         unsafe { map(start, end - start, Kind::Constants) };
     }
-    MAIR_EL1.write(
-        MAIR_EL1::Attr0_Normal_Outer::WriteBack_NonTransient_ReadWriteAlloc
-            + MAIR_EL1::Attr0_Normal_Inner::WriteBack_NonTransient_ReadWriteAlloc
-            + MAIR_EL1::Attr1_Device::nonGathering_nonReordering_EarlyWriteAck,
-    );
-    // 39-bit addresses: the root is a level-1 table.
-    TCR_EL1.write(
-        TCR_EL1::T0SZ.val(25)
-            + TCR_EL1::TG0::KiB_4
-            + TCR_EL1::SH0::Inner
-            + TCR_EL1::ORGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable
-            + TCR_EL1::IRGN0::WriteBack_ReadAlloc_WriteAlloc_Cacheable
-            + TCR_EL1::EPD1::DisableTTBR1Walks
-            + TCR_EL1::IPS::Bits_40,
-    );
-    TTBR0_EL1.set(POOL.as_ptr() as u64);
-    barrier::isb(barrier::SY);
-    // SAFETY: nothing is cached yet; removes what firmware left.
-    unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "ic iallu", "dsb nsh", "isb") };
-    SCTLR_EL1.modify(SCTLR_EL1::M::Enable + SCTLR_EL1::C::Cacheable + SCTLR_EL1::I::Cacheable + SCTLR_EL1::WXN::Enable);
-    barrier::isb(barrier::SY);
+    // SAFETY: the tables map what this CPU executes and uses.
+    unsafe { use_tables() };
+}
+
+/// Turns MMU and caches on, on the CPU that calls it. Touches no memory: what a CPU writes past its caches, it may not find
+/// through them.
+///
+/// # Safety
+/// The tables map all that the caller executes and uses.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn use_tables() {
+    core::arch::naked_asm!(
+        "ldr x0, ={mair}",
+        "msr mair_el1, x0",
+        "ldr x0, ={tcr}",
+        "msr tcr_el1, x0",
+        "adrp x0, {root}", // aligned: no low bits
+        "msr ttbr0_el1, x0",
+        "isb",
+        // Nothing of ours is cached yet: this removes what firmware left.
+        "tlbi vmalle1",
+        "dsb nsh",
+        "ic iallu",
+        "dsb nsh",
+        "isb",
+        "mrs x0, sctlr_el1",
+        "ldr x1, ={sctlr_set}",
+        "orr x0, x0, x1",
+        "msr sctlr_el1, x0",
+        "isb",
+        "ret",
+        mair = const MAIR,
+        tcr = const TCR,
+        sctlr_set = const SCTLR_SET,
+        root = sym POOL,
+    )
 }

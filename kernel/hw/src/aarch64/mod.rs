@@ -1,9 +1,12 @@
 //! The real machine: ARMv8-A at EL1, one identity-mapped address space, threads on SP_EL0, interrupts on SP_EL1.
 //!
-//! `entry` → `mmu` → the kernel's boot; afterwards `vectors` for every exception and `switch` for every thread switch.
+//! `entry` → `mmu` → the kernel's boot, on each CPU; afterwards `vectors` for every exception and `switch` for every thread
+//! switch.
 
+pub mod cpu_stacks;
 pub mod entry;
 pub mod mmu;
+pub mod smp;
 pub mod stack;
 mod switch;
 mod vectors;
@@ -120,8 +123,7 @@ pub mod cpu {
     /// Affinity as Aff3.Aff2.Aff1.Aff0, a byte each.
     pub fn affinity() -> u64 {
         use tock_registers::interfaces::Readable;
-        let m = crate::sysreg::Mpidr.get();
-        (m >> 8 & 0xff00_0000) | (m & 0x00ff_ffff)
+        crate::smp::packed(crate::sysreg::Mpidr.get())
     }
     /// Waits until an interrupt is pending, whether or not it is masked.
     #[inline(always)]

@@ -8,14 +8,14 @@
 //! 3. SP := SP_EL0; if it asks for a switch, the switch: other threads run first;
 //! 4. the frame is restored; `eret`.
 //!
-//! Everything else is a fault: all registers go to a stack of its own, because the thread's may have overflowed.
-use crate::upcall::Fault;
+//! Everything else is a fault: all registers go to the CPU's fault stack, because the one in use may have overflowed. A CPU
+//! finds its own by where its SP_EL1 points, overflowed or not: the slots of [`cpu_stacks`] lie a whole stack apart.
+use super::cpu_stacks;
+use crate::{smp::MAX_CPUS, upcall::Fault};
 use core::arch::global_asm;
 
 /// Bytes of an interrupt's frame.
 const FRAME: usize = 192;
-/// Room for the fault reporter, which formats text.
-const FAULT_STACK: usize = 16 * 1024;
 const FAULT_SIZE: usize = (size_of::<Fault>() + 15) & !15;
 
 global_asm!(
@@ -41,11 +41,23 @@ global_asm!(
     "ldp x16, x17, [sp, #144]",
     "ldp x18, x30, [sp, #160]",
     ".endm",
-    // Every vector that is not an interrupt of a thread: number it and report.
+    // Every vector that is not an interrupt of a thread: report. Nothing may be pushed before there is a stack to trust.
     ".macro fault_vector number",
     ".balign 128",
+    "msr spsel, #1",
     "msr tpidrro_el0, x0",
-    "mov x0, #\\number",
+    "add sp, sp, x1",
+    "sub x1, sp, x1", // x1 = SP_EL1 as it was; the real x1 is now sp - x1
+    "adrp x0, {slots}",
+    "sub x0, x1, x0",
+    "lsr x0, x0, #{slot_shift}",
+    "cmp x0, #{cpus}",
+    "adrp x0, {slots}",
+    "csel x0, x1, x0, lo", // on none of the stacks: the boot CPU's is as good as any
+    "orr x0, x0, #{slot_mask}",
+    "sub x0, x0, #{size} - 1", // below the slot's end
+    "str x2, [x0, #16]",
+    "mov x2, #\\number",
     "b __hw_fault",
     ".endm",
     ".section .text.vectors, \"ax\"",
@@ -98,23 +110,15 @@ global_asm!(
     // Backtraces of preempted threads have it by name.
     ".type __hw_interrupt_return, %function",
     ".size __hw_interrupt_return, . - __hw_interrupt_return",
-    // x0 = vector number, the real x0 in TPIDRRO_EL0. On SP_EL1 from here, whatever it was.
+    // x0 = room for a `Fault`, x1 = SP_EL1 as it was, x2 = vector number; the real x2 is stored, x1 is sp - x1, x0 is in
+    // TPIDRRO_EL0. Exception entry masked everything.
     "__hw_fault:",
-    "msr daifset, #15",
-    "msr spsel, #1",
-    "stp x1, x2, [sp, #-16]!", // the interrupt stack has a guard page; if this faults, the next vector is 4 and so on:
-    "mov x1, sp",              // a CPU whose interrupt stack is gone cannot report and stays here.
-    "adrp x2, {stack}",
-    "add x2, x2, :lo12:{stack}",
-    "add x2, x2, #{stack_size}",
-    "sub x2, x2, #{size}",
-    "mov sp, x2",
-    "str x0, [sp, #288]",
+    "str x2, [x0, #288]",
+    "sub x2, sp, x1",
+    "mov sp, x0",
     "mrs x0, tpidrro_el0",
-    "ldr x2, [x1]",
     "stp x0, x2, [sp, #0]",
-    "ldr x2, [x1, #8]",
-    "stp x2, x3, [sp, #16]",
+    "str x3, [sp, #24]",
     "stp x4, x5, [sp, #32]",
     "stp x6, x7, [sp, #48]",
     "stp x8, x9, [sp, #64]",
@@ -129,8 +133,7 @@ global_asm!(
     "stp x26, x27, [sp, #208]",
     "stp x28, x29, [sp, #224]",
     "str x30, [sp, #240]",
-    // SP of the interrupted code: SP_EL0 for vectors 0–3, else SP_EL1 before the push above.
-    "add x1, x1, #16",
+    // SP of the interrupted code: SP_EL0 for vectors 0–3, else SP_EL1.
     "ldr x0, [sp, #288]",
     "cmp x0, #4",
     "mrs x2, sp_el0",
@@ -148,20 +151,16 @@ global_asm!(
     "b .",
     ".text",
     frame = const FRAME,
-    stack = sym STACK,
-    stack_size = const FAULT_STACK,
+    slots = sym cpu_stacks::SLOTS,
+    slot_shift = const cpu_stacks::SLOT_SHIFT,
+    slot_mask = const cpu_stacks::SLOT - 1,
+    cpus = const MAX_CPUS,
     size = const FAULT_SIZE,
     interrupt = sym crate::upcall::__tophalf_interrupt,
     switch = sym super::switch::switch,
     switched = sym crate::upcall::__tophalf_switched,
     fault = sym fault,
 );
-
-#[repr(C, align(16))]
-struct FaultStack(core::cell::UnsafeCell<[u8; FAULT_STACK]>);
-// SAFETY: only the fault vector touches it, through its address; the first fault is the last.
-unsafe impl Sync for FaultStack {}
-static STACK: FaultStack = FaultStack(core::cell::UnsafeCell::new([0; FAULT_STACK]));
 
 unsafe extern "C" fn fault(fault: &Fault) -> ! {
     // SAFETY: from the vector, on the fault stack.
