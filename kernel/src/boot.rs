@@ -119,6 +119,9 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
         mmu::map(stacks_end, end - stacks_end, Kind::Data);
         heap::start(stacks_end, SETUP_HEAP, end);
     }
+    if let Some(method) = machine.as_ref().and_then(|m| m.method) {
+        hw::power::firmware(method);
+    }
     match machine {
         Some(m) => Found { bootargs: m.bootargs, cpus: m.cpus, listed: m.listed, method: m.method },
         None => Found { bootargs: "", cpus: heapless::Vec::new(), listed: 1, method: None },

@@ -31,7 +31,8 @@ mod bugs;
 pub mod console;
 mod context_check;
 pub mod cx;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", test))]
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "on a host only its tests run"))]
 mod device_tree;
 mod error;
 #[cfg(target_os = "none")]

@@ -205,6 +205,15 @@ pub mod text {
 
 /// How the machine stops.
 pub mod power {
+    use crate::smp::Method;
+    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    use smccc::{Hvc, Smc, psci};
+
+    const HVC: u8 = 1;
+    const SMC: u8 = 2;
+    /// One of the above, or 0: there is no PSCI.
+    static FIRMWARE: AtomicU8 = AtomicU8::new(0);
+
     /// Ends the emulation with this status through semihosting; without it, waits for ever.
     pub fn exit(code: i32) -> ! {
         const ADP_STOPPED_APPLICATION_EXIT: u64 = 0x2_0026;
@@ -216,12 +225,23 @@ pub mod power {
             super::cpu::wait_for_interrupt();
         }
     }
-    /// Resets the system through PSCI `SYSTEM_RESET` (Arm DEN0022, 5.10), by HVC as QEMU virt has it.
+    /// Resets the system through PSCI's SYSTEM_RESET (Arm DEN0022 5.1.9); without PSCI it ends the run with status 1.
     pub fn reset() -> ! {
-        const SYSTEM_RESET: u64 = 0x8400_0009;
-        // SAFETY: a firmware call that does not return when it succeeds.
-        unsafe { core::arch::asm!("hvc #0", inout("x0") SYSTEM_RESET => _, options(nostack)) };
-        exit(0)
+        // Neither returns when it does what it is for.
+        let _ = match FIRMWARE.load(Relaxed) {
+            HVC => psci::system_reset::<Hvc>(),
+            SMC => psci::system_reset::<Smc>(),
+            _ => Ok(()),
+        };
+        exit(1)
+    }
+    /// How the firmware is called from now on.
+    pub fn firmware(method: Method) {
+        let number = match method {
+            Method::PsciHvc => HVC,
+            Method::PsciSmc => SMC,
+        };
+        FIRMWARE.store(number, Relaxed);
     }
 }
 
