@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         ("bu_01_1_the_banner_tells_what_booted", banner),
         ("bu_01_2_the_image_boots_from_every_exception_level", exception_levels),
         ("bu_01_2_the_flat_image_boots", flat_image),
+        ("bu_01_secondary_cpus_at_the_entry_wait", all_cpus_at_the_entry),
+        ("bu_04_secondary_cpus_come_up", secondary_cpus),
         ("shell_exec_prints_tables_and_ends_with_the_status", exec),
         ("shell_every_key_is_an_interrupt", keys),
         ("shell_a_megabyte_at_once_arrives_whole", megabyte),
@@ -122,6 +124,30 @@ fn flat_image() -> Result<()> {
     Ok(())
 }
 
+/// BU-01: without firmware all CPUs begin at the entry. One boots; the others must not touch BSS a second time.
+fn all_cpus_at_the_entry() -> Result<()> {
+    for options in ["secure=on", "secure=on,virtualization=on"] {
+        let machine = Machine { smp: 4, ..with_machine(shell("uptime")?, options) };
+        expect_status(&say(&machine)?, 0).context(options)?;
+    }
+    Ok(())
+}
+
+/// BU-04: all CPUs that the image has room for come up, started by HVC or SMC; the banner counts the others too.
+fn secondary_cpus() -> Result<()> {
+    for (smp, options, part) in [
+        (4, "virtualization=off", " 4 CPUs (4 online)"),
+        (4, "virtualization=on", " 4 CPUs (4 online)"),
+        (10, "virtualization=off", " 10 CPUs (8 online)"),
+        (4, "secure=on", " 4 CPUs (1 online)"),
+    ] {
+        let machine = Machine { smp, ..Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart) };
+        let greeting = Live::start(&with_machine(machine, options))?.wait_for(PROMPT)?;
+        ensure!(greeting.contains(part), "{options}: `{greeting}` does not say `{part}`");
+    }
+    Ok(())
+}
+
 /// `run --exec 'ps; irq; nosuch'`: both tables, the error, nothing else; the status is the last command's.
 fn exec() -> Result<()> {
     let said = say(&shell("ps; irq; nosuch")?)?;
@@ -198,13 +224,16 @@ fn megabyte() -> Result<()> {
     Ok(())
 }
 
-/// `reboot` leads to a second banner.
+/// `reboot` leads to a second banner, whichever instruction calls the firmware.
 fn reboot() -> Result<()> {
-    let mut machine = Live::start(&Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart))?;
-    machine.wait_for(PROMPT)?;
-    machine.type_keys(b"reboot\r")?;
-    machine.wait_for("Tophalf ")?;
-    machine.wait_for(PROMPT)?;
+    for options in ["virtualization=off", "virtualization=on"] {
+        let machine = Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart);
+        let mut machine = Live::start(&with_machine(machine, options))?;
+        machine.wait_for(PROMPT)?;
+        machine.type_keys(b"reboot\r")?;
+        machine.wait_for("Tophalf ").context(options)?;
+        machine.wait_for(PROMPT)?;
+    }
     Ok(())
 }
 

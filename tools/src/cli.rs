@@ -57,14 +57,17 @@ pub struct BoardArgs {
     pub board: String,
 }
 
+/// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
+const MAX_CPUS: i64 = 8;
+
 /// Options of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     /// Where to run
     #[command(flatten)]
     pub board: BoardArgs,
-    /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Number of CPUs, 1 to 8
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_CPUS))]
     pub smp: u32,
     /// Shell lines to execute instead of reading keys; the run ends with the status of the last one. Standard output has
     /// only what the shell printed
@@ -172,6 +175,19 @@ mod tests {
                 assert!(option.get_help().is_some(), "{} {}", command.get_name(), option.get_id());
             }
         }
+    }
+
+    #[test]
+    fn as_many_cpus_as_an_image_can_use() {
+        let smp = |number: &str| Cli::try_parse_from(["tophalf", "run", "--smp", number]);
+        for number in ["1", "8"] {
+            let Ok(Cli { command: Some(Command::Run(args)) }) = smp(number) else { panic!("{number}") };
+            assert_eq!(args.smp.to_string(), number);
+        }
+        for number in ["0", "9", "many"] {
+            assert_eq!(smp(number).unwrap_err().exit_code(), i32::from(crate::failure::USAGE), "{number}");
+        }
+        assert!(smp("9").unwrap_err().to_string().contains("9 is not in 1..=8"));
     }
 
     #[test]

@@ -22,9 +22,6 @@ const EXEC_LIMIT: Duration = Duration::from_secs(120);
 /// Carries the command out.
 pub fn execute(args: &RunArgs) -> Result<u8> {
     check_board(&args.board.board)?;
-    if args.smp != 1 {
-        return Err(Failure::not_yet(format_args!("{} CPUs", args.smp)).hint("leave out --smp").into());
-    }
     let image = match &args.elf {
         Some(elf) if elf.is_file() => Image { elf: elf.clone() },
         Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
@@ -63,6 +60,7 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
     Machine {
         deterministic: args.icount,
         once: args.exec.is_some(),
+        smp: args.smp,
         memory: args.memory.clone(),
         gdb: args.gdb,
         extra: args.qemu.clone(),

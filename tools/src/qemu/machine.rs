@@ -1,4 +1,4 @@
-//! Which machine does QEMU play? The board `virt`: one Cortex-A53, GICv3, a PL011.
+//! Which machine does QEMU play? The board `virt`: Cortex-A53, one or several, GICv3, a PL011.
 
 use super::{Bootargs, Qemu};
 use crate::image::Image;
@@ -26,6 +26,8 @@ pub struct Machine {
     pub deterministic: bool,
     /// A reset ends QEMU instead of booting again.
     pub once: bool,
+    /// Number of CPUs, unless `extra` says otherwise.
+    pub smp: u32,
     /// Memory size, as QEMU writes it.
     pub memory: String,
     /// Wait for a debugger on this TCP port of the local host.
@@ -46,7 +48,7 @@ impl Machine {
     /// A run in real time that survives a reset.
     pub fn interactive(image: &Image, bootargs: Bootargs, console: Console) -> Self {
         let (image, memory) = (image.clone(), MEMORY.to_owned());
-        Self { image, bootargs, console, deterministic: false, once: false, memory, gdb: None, extra: vec![] }
+        Self { image, bootargs, console, deterministic: false, once: false, smp: 1, memory, gdb: None, extra: vec![] }
     }
 
     /// The QEMU command. Its standard input and output are the console's, its standard error has QEMU's own words.
@@ -54,6 +56,7 @@ impl Machine {
         let mut command = Command::new(&qemu.path);
         // Without the network card's ROM, which is a package of its own, the board does not start unless there is no card.
         command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-nic", "none", "-m", &self.memory]);
+        command.args(["-smp", &self.smp.to_string()]);
         command.args(["-display", "none", "-monitor", "none", "-chardev", "stdio,id=console,signal=off"]);
         match self.console {
             Console::Uart => {
