@@ -333,6 +333,11 @@ impl Top {
     const fn of(level: Level) -> Self {
         Self(level.get() as u32 + 1)
     }
+    /// The level; somebody has it.
+    #[inline]
+    const fn level(self) -> Level {
+        Level::from_bit(self.0.wrapping_sub(1))
+    }
 }
 
 /// The ready threads of one CPU, without the one that runs.
@@ -341,8 +346,8 @@ impl Top {
 /// is woken to preempt, and the one that it preempts, go through the hand and cost neither list nor bitmap.
 pub struct RunQueue<H> {
     hand: Option<H>,
-    /// Level of the thread in hand.
-    hand_level: Level,
+    /// Of the thread in hand.
+    hand_top: Top,
     /// Of the classes.
     top: Top,
     classes: Classes<H>,
@@ -353,7 +358,7 @@ pub struct RunQueue<H> {
 impl<H> RunQueue<H> {
     /// Nothing ready.
     pub const fn new() -> Self {
-        Self { hand: None, hand_level: Level::FAIR, top: Top::NONE, classes: Classes::new(), movable: Classes::new() }
+        Self { hand: None, hand_top: Top::NONE, top: Top::NONE, classes: Classes::new(), movable: Classes::new() }
     }
 }
 
@@ -378,7 +383,7 @@ impl<H: Movable> RunQueue<H> {
     pub fn enqueue(&mut self, h: H, level: Level, place: Place) {
         if self.hand.is_none() && Self::leads(level, place, self.top) {
             self.hand = Some(h);
-            self.hand_level = level;
+            self.hand_top = Top::of(level);
         } else {
             self.enqueue_behind(h, level, place);
         }
@@ -388,10 +393,10 @@ impl<H: Movable> RunQueue<H> {
     #[inline(never)]
     fn enqueue_behind(&mut self, h: H, level: Level, place: Place) {
         match self.hand {
-            Some(held) if Self::leads(level, place, Top::of(self.hand_level)) => {
-                self.put_away(held, self.hand_level, Place::Head);
+            Some(held) if Self::leads(level, place, self.hand_top) => {
+                self.put_away(held, self.hand_top.level(), Place::Head);
                 self.hand = Some(h);
-                self.hand_level = level;
+                self.hand_top = Top::of(level);
             }
             _ => self.put_away(h, level, place),
         }
@@ -417,7 +422,7 @@ impl<H: Movable> RunQueue<H> {
 
     /// The most urgent thread that may run on another CPU and of which `fits` holds; it stays queued.
     pub fn first_movable(&self, mut fits: impl FnMut(H, Level) -> bool) -> Option<(H, Level)> {
-        let hand = self.hand.filter(Movable::is_movable).map(|h| (h, self.hand_level));
+        let hand = self.hand.filter(Movable::is_movable).map(|h| (h, self.hand_top.level()));
         hand.into_iter().chain(self.movable.iter()).take(SEARCH).find(|&(h, level)| fits(h, level))
     }
 
@@ -425,7 +430,7 @@ impl<H: Movable> RunQueue<H> {
     #[inline]
     pub fn movable_level(&self) -> Option<Level> {
         match self.hand {
-            Some(h) if h.is_movable() => Some(self.hand_level),
+            Some(h) if h.is_movable() => Some(self.hand_top.level()),
             _ => self.movable.first_level(),
         }
     }
@@ -463,20 +468,20 @@ impl<H: Movable> RunQueue<H> {
 
     /// The thread to run next and its level; it stays queued.
     pub fn peek(&self) -> Option<(H, Level)> {
-        self.hand.map(|h| (h, self.hand_level)).or_else(|| self.classes.first())
+        self.hand.map(|h| (h, self.hand_top.level())).or_else(|| self.classes.first())
     }
 
     /// The level of the thread to run next.
     #[inline]
     pub fn first_level(&self) -> Option<Level> {
-        if self.hand.is_some() { Some(self.hand_level) } else { self.classes.first_level() }
+        if self.hand.is_some() { Some(self.hand_top.level()) } else { self.classes.first_level() }
     }
 
     /// Takes the thread to run next out.
     #[inline]
     pub fn take_first(&mut self) -> Option<(H, Level)> {
         match self.hand.take() {
-            Some(h) => Some((h, self.hand_level)),
+            Some(h) => Some((h, self.hand_top.level())),
             None => self.take_from_classes(),
         }
     }
@@ -494,7 +499,7 @@ impl<H: Movable> RunQueue<H> {
     /// Is any thread queued at `level`? Asked for the running thread's level: has it equals to share the CPU with?
     #[inline]
     pub fn has_equal(&self, level: Level) -> bool {
-        (self.hand.is_some() && self.hand_level == level) || self.classes.has_equal(level)
+        (self.hand.is_some() && self.hand_top == Top::of(level)) || self.classes.has_equal(level)
     }
 
     /// Is nobody ready?
@@ -512,12 +517,10 @@ impl<H: Movable> RunQueue<H> {
     pub fn give_way(&mut self, h: H, level: Level, place: Place) -> Option<(H, Level)> {
         match self.hand {
             // The two change places, the hand being where `h` belongs.
-            Some(next)
-                if !Self::leads(level, place, Top::of(self.hand_level)) && Self::leads(level, place, self.top) =>
-            {
-                let next_level = self.hand_level;
+            Some(next) if !Self::leads(level, place, self.hand_top) && Self::leads(level, place, self.top) => {
+                let next_level = self.hand_top.level();
                 self.hand = Some(h);
-                self.hand_level = level;
+                self.hand_top = Top::of(level);
                 Some((next, next_level))
             }
             _ => self.give_way_slow(h, level, place),
@@ -526,7 +529,7 @@ impl<H: Movable> RunQueue<H> {
 
     #[inline(never)]
     fn give_way_slow(&mut self, h: H, level: Level, place: Place) -> Option<(H, Level)> {
-        let first = if self.hand.is_some() { Top::of(self.hand_level) } else { self.top };
+        let first = if self.hand.is_some() { self.hand_top } else { self.top };
         if Self::leads(level, place, first) {
             return None;
         }
@@ -537,7 +540,7 @@ impl<H: Movable> RunQueue<H> {
 
     /// The queued threads with their levels, the one in hand first. For verification.
     pub fn iter(&self) -> impl Iterator<Item = (H, Level)> {
-        self.hand.map(|h| (h, self.hand_level)).into_iter().chain(self.classes.iter())
+        self.hand.map(|h| (h, self.hand_top.level())).into_iter().chain(self.classes.iter())
     }
 
     /// Does the queue agree with itself (HC-06)?
@@ -552,7 +555,7 @@ impl<H: Movable> RunQueue<H> {
             Err(Broken::Bitmap)
         } else if self.top != top {
             Err(Broken::Top)
-        } else if self.hand.is_some() && Top::of(self.hand_level) < top {
+        } else if self.hand.is_some() && self.hand_top < top {
             Err(Broken::Hand)
         } else if self.classes.iter().any(|(h, _)| h.is_movable() != h.among_movable().get())
             || movable.count() != self.classes.iter().filter(|(h, _)| h.among_movable().get()).count()

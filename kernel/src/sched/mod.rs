@@ -53,15 +53,15 @@ pub(crate) struct CpuQueue {
 unsafe impl Sync for CpuQueue {}
 
 pub(crate) struct Inner {
-    ready: RunQueue<Ref>,
     running: Option<Ref>,
+    /// Counter value of the last switch.
+    since: u64,
+    ready: RunQueue<Ref>,
     idle: Option<Ref>,
     /// The thread that ended last; its stack is free since the switch away from it was done.
     dead: Option<Ref>,
     /// The thread that was switched away from and has another home from when the lock is dropped on.
     outgoing: Option<Ref>,
-    /// Counter value of the last switch.
-    since: u64,
     slicing: Slicing,
 }
 

@@ -105,12 +105,12 @@ bitflags::bitflags! {
     pub(crate) struct Traits: u8 {
         /// Shares its level's time: RR or fair.
         const SLICED = 1 << 0;
-        /// Goes behind its equals, not before them, when it is preempted next (SC-02.4).
-        const TO_TAIL = 1 << 1;
-        /// The thread of last resort.
-        const IDLE = 1 << 2;
         /// May no longer run on its CPU, or makes room there: leaves it at the next preemption.
-        const LEAVES = 1 << 3;
+        const LEAVES = 1 << 1;
+        /// Goes behind its equals, not before them, when it is preempted next (SC-02.4).
+        const TO_TAIL = 1 << 2;
+        /// The thread of last resort.
+        const IDLE = 1 << 3;
     }
 }
 impl Traits {
