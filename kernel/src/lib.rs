@@ -62,6 +62,7 @@ pub mod thread;
 pub mod time;
 pub mod trace;
 pub mod uart;
+pub mod verify;
 
 pub use context_check::hook as sleep_hook;
 pub use cx::{AtomicCx, BhCx, Context, HardIrqCx, IrqOff, ThreadCx};

@@ -192,6 +192,20 @@ impl<H: Ranked<Tag>, Tag> PList<H, Tag> {
         core::iter::successors(self.first, |h| h.node().next.get())
     }
 
+    /// Do `h`, which waits, and its neighbours agree about their order? Asked of every waiter of a list it checks the whole
+    /// list (HC-06).
+    pub fn agrees(h: H) -> bool {
+        let (node, me) = (h.node(), Some(h));
+        let (prev, next) = (node.prev.get(), node.next.get());
+        let (higher, lower) = (node.higher.get(), node.lower.get());
+        let first_of_level = prev.is_none_or(|p| p.node().level() != node.level());
+        (node.role.get() == Role::Leader) == first_of_level
+            && prev.is_none_or(|p| p.node().next.get() == me && p.node().level() >= node.level())
+            && next.is_none_or(|n| n.node().prev.get() == me)
+            && higher.is_none_or(|l| first_of_level && l.node().lower.get() == me && l.node().level() > node.level())
+            && lower.is_none_or(|l| first_of_level && l.node().higher.get() == me)
+    }
+
     #[inline]
     fn link(&mut self, prev: Option<H>, next: Option<H>) {
         match prev {
@@ -340,6 +354,7 @@ mod tests {
                     prop_assert!(pair[1].0.node.higher.get() == Some(pair[0]));
                     prop_assert!(pair[1].0.node.role.get() == Role::Leader);
                 }
+                prop_assert!(list.iter().all(PList::<Handle, Tag>::agrees));
                 for h in &w {
                     prop_assert_eq!(h.0.node.is_queued(), model.iter().any(|&(_, id)| id == h.0.id));
                 }

@@ -69,6 +69,19 @@ impl<H, const N: usize> Default for TimerQueue<H, N> {
 }
 
 impl<H: Timed, const N: usize> TimerQueue<H, N> {
+    /// The queued timers in no order. For verification.
+    pub fn iter(&self) -> impl Iterator<Item = H> + '_ {
+        self.heap.iter().copied()
+    }
+
+    /// Does each timer know its place, and does none expire before the one above it (HC-06)?
+    pub fn verify(&self) -> bool {
+        self.heap.iter().enumerate().all(|(at, h)| {
+            let above = self.heap.get(at.saturating_sub(1) / 2);
+            h.pos().get() as usize == at && above.is_none_or(|above| above.key() <= h.key())
+        })
+    }
+
     /// The timer that expires first.
     #[inline]
     pub fn first(&self) -> Option<H> {
@@ -282,6 +295,7 @@ mod tests {
                 }
                 prop_assert_eq!(q.first().map(|h| h.0.id), model.first().map(|&(_, id)| id));
                 prop_assert_eq!(q.len(), model.len());
+                prop_assert!(q.verify());
                 for h in &t {
                     let queued = model.iter().any(|&(_, id)| id == h.0.id);
                     prop_assert_eq!(q.heap.get(h.pos().get() as usize) == Some(h), queued);

@@ -80,6 +80,19 @@ impl Waiting {
     fn is_misplaced(&self, me: Ref) -> bool {
         self.node.level() != me.level.get()
     }
+    /// What is wrong with the place of `me`, whose part this is, among waiters by priority, if something is. For moments at
+    /// which nothing changes.
+    pub(crate) fn verify(&self, me: Ref) -> Option<&'static str> {
+        let waits = State::is_waiting(me.state.load(Relaxed));
+        match (self.node.is_queued(), self.sorted.get().is_some()) {
+            (false, true) if waits => Some("waits by priority, but is in no queue"),
+            (true, false) => Some("among waiters by priority, but has left the wait"),
+            // One that was preempted on its way looks at its level when it goes on.
+            (true, true) if waits && self.is_misplaced(me) => Some("waits at another level than its own"),
+            (true, true) if !PList::<Ref, ByPriority>::agrees(me) => Some("waits out of order"),
+            _ => None,
+        }
+    }
     pub(crate) fn wchan(&self) -> &'static str {
         self.wchan.get()
     }

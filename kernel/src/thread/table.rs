@@ -125,7 +125,40 @@ pub(crate) fn at(n: usize) -> Option<Ref> {
     with(|t| t.slots.get(n).filter(|s| s.listed && s.thread.state() != State::Dead).map(|s| lend(&s.thread)))
 }
 
+/// What is wrong with the table, if something is. For moments at which nothing changes.
+pub(crate) fn verify() -> Option<&'static str> {
+    sched::bury();
+    with(|t| t.verify())
+}
+
+/// For tests of the verifier: a live thread's slot is free.
+#[cfg(not(target_os = "none"))]
+pub(crate) fn free_slot(id: ThreadId) {
+    with(|t| {
+        let _ = t.free.push(index(id) as u16);
+    });
+}
+
 impl Table {
+    fn verify(&self) -> Option<&'static str> {
+        let listed = |at: &u16| self.slots.get(usize::from(*at)).is_none_or(|slot| slot.listed);
+        let twice = |(n, at): (usize, &u16)| self.free.iter().skip(n + 1).any(|other| other == at);
+        if self.free.iter().any(listed) {
+            return Some("a free slot is listed");
+        }
+        if self.free.iter().enumerate().any(twice) {
+            return Some("a slot is free twice");
+        }
+        if self.slots.iter().filter(|slot| slot.listed).count() != self.live {
+            return Some("the number of live threads is not that of listed slots");
+        }
+        let named = |(n, slot): (usize, &Slot)| !slot.listed || index(slot.thread.id()) == n;
+        if !self.slots.iter().enumerate().all(named) {
+            return Some("a thread's number is not that of its slot");
+        }
+        let dead = |slot: &Slot| slot.listed && slot.thread.state() == State::Dead;
+        self.slots.iter().any(dead).then_some("a dead thread was not buried")
+    }
     fn find(&self, id: ThreadId) -> Option<Ref> {
         let slot = self.slots.get(index(id))?;
         (slot.listed && slot.thread.id() == id && slot.thread.state() != State::Dead).then(|| lend(&slot.thread))

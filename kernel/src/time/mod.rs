@@ -14,7 +14,9 @@ pub mod sleep;
 
 pub use hrtimer::{Cancelled, Expiry, HrTimer};
 pub use queue::MAX_TIMERS;
-pub(crate) use queue::{CpuTimers, TimerCore, cancel, entering_idle, interrupt, start_masked};
+#[cfg(not(target_os = "none"))]
+pub(crate) use queue::delay_first_timer;
+pub(crate) use queue::{CpuTimers, TimerCore, cancel, entering_idle, interrupt, start_masked, verify};
 pub use sleep::{ClockId, Mode, Timespec, clock_nanosleep, sleep, sleep_until};
 
 /// What a timer's callback says at its end.

@@ -133,6 +133,32 @@ impl CpuTimers {
     }
 }
 
+/// What is wrong with the timers of a CPU, if something is. For moments at which nothing changes.
+pub(crate) fn verify(cpu: &'static PerCpu) -> Option<&'static str> {
+    locked(&cpu.timers, |inner| {
+        if !inner.queue.verify() {
+            return Some("the heap of timers is out of order");
+        }
+        if !inner.queue.iter().all(|timer| timer.get().is_based_on(Some(cpu))) {
+            return Some("a timer is queued on a CPU that is not its base");
+        }
+        // Later than that it would be late; earlier is one interrupt too many.
+        let late = inner.queue.next_expiry().is_some_and(|next| inner.armed > next);
+        late.then_some("the device is armed for later than the first timer")
+    })
+}
+
+/// For tests of the verifier: the first timer of this CPU expires an hour later than its queue believes.
+#[cfg(not(target_os = "none"))]
+pub(crate) fn delay_first_timer() {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    locked(&percpu::this().timers, |inner| {
+        if let Some(first) = inner.queue.first() {
+            first.get().expiry.set(first.get().expiry.get() + HOUR_NS);
+        }
+    });
+}
+
 fn locked<R>(timers: &CpuTimers, f: impl FnOnce(&mut Inner) -> R) -> R {
     let off = irq_flags::Off::new();
     let result = f(&mut timers.0.lock_in(off.cx()));

@@ -43,6 +43,13 @@ pub(super) struct Cpu {
     pub timer: Timer,
 }
 
+impl Cpu {
+    /// Whether it waits for an interrupt, or is busy with its thread's own work.
+    fn rests(&self) -> bool {
+        self.asleep.get() || self.busy.get().is_some() && !self.spins.get()
+    }
+}
+
 /// Points are counted down to the next number of points at which somebody wants to act, so that a point at which
 /// nothing is due is a decrement and two tests.
 pub(super) struct Points {
@@ -205,8 +212,13 @@ impl Machine {
 
     /// Whether every CPU waits for an interrupt or is busy with its thread's own work: none is in the middle of something.
     pub fn is_at_rest(&self) -> bool {
-        let rests = |cpu: &Cpu| cpu.asleep.get() || cpu.busy.get().is_some() && !cpu.spins.get();
-        self.cpus.iter().all(|cpu| !cpu.online.get() || rests(cpu))
+        self.cpus.iter().all(|cpu| !cpu.online.get() || cpu.rests())
+    }
+
+    /// Whether every CPU but the running one rests, and will until time moves or this one does something.
+    pub fn others_are_at_rest(&self) -> bool {
+        let mut others = (0..self.cpus.len()).filter(|&n| n != self.here.get() && self.cpus[n].online.get());
+        others.all(|n| self.cpus[n].rests() && !self.can_go_on(n))
     }
 
     /// A CPU can go on that could not: the schedule may want to know.

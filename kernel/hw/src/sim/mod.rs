@@ -111,6 +111,10 @@ pub fn interleave(on: bool) {
 pub fn is_at_rest() -> bool {
     machine().is_at_rest()
 }
+/// Whether every CPU but this one rests, and will until time moves or this one does something.
+pub fn others_are_at_rest() -> bool {
+    machine().others_are_at_rest()
+}
 /// What the kernel has to say of a run that failed, asked before its state is gone.
 pub fn on_failure(tell: fn() -> String) {
     machine().obituary.set(Some(tell));

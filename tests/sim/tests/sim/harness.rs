@@ -8,9 +8,32 @@ pub fn run(body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
     run_with(Config::default(), "", body)
 }
 
-/// As [`run`], with a configuration of the machine and boot arguments.
+/// As [`run`], with a configuration of the machine and boot arguments. At the end the whole state is verified (HC-06.1).
 #[track_caller]
 pub fn run_with(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    run_unverified(config, bootargs, |cx| {
+        body(cx);
+        verify(cx);
+    })
+}
+
+/// Waits until nothing changes any more, and verifies the whole state.
+#[track_caller]
+pub fn verify(cx: &mut ThreadCx) {
+    hw::sim::interleave(false);
+    for _ in 0..1_000 {
+        if hw::sim::others_are_at_rest() {
+            assert_eq!(kernel::verify::all(cx), Ok(()));
+            return;
+        }
+        hw::sim::spend(100);
+    }
+    panic!("the other CPUs do not come to rest");
+}
+
+/// As [`run_with`], for a body that leaves behind what cannot be verified, and says why.
+#[track_caller]
+pub fn run_unverified(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
     let outcome = kernel::simulation::boot(config, bootargs, body);
     assert_eq!(outcome.end, End::Exit(0), "console:\n{}\n{}", outcome.console, outcome.story);
     outcome

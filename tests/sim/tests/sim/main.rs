@@ -33,5 +33,6 @@ mod smp;
 mod stress;
 mod threads;
 mod timers;
+mod verifier;
 mod waitqueue;
 mod wake_all;
