@@ -20,6 +20,8 @@ use hw::{
     upcall::Boot,
 };
 
+mod last_events;
+
 type Body = Box<dyn FnOnce(&mut ThreadCx)>;
 hw::global! {
     static BODY: RefCell<Option<Body>> = RefCell::new(None);
@@ -48,10 +50,27 @@ pub(crate) fn bootargs() -> &'static str {
     BOOTARGS.get()
 }
 
-/// Boots a machine with these boot arguments and runs `body` as its main thread; exit code 0 when that returns.
+/// Boots a machine with these boot arguments and runs `body` as its main thread; exit code 0 when that returns. The
+/// order is fixed until `body` begins. The story of a run that failed ends with the kernel's last events.
 pub fn boot(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    boot_in_order(config, bootargs, false, body)
+}
+
+/// As [`boot`], in the machine's order from the first instruction on.
+pub fn boot_interleaved(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    boot_in_order(config, bootargs, true, body)
+}
+
+fn boot_in_order(
+    config: Config,
+    bootargs: &str,
+    interleaved: bool,
+    body: impl FnOnce(&mut ThreadCx) + 'static,
+) -> Outcome {
     let bootargs: &'static str = Box::leak(format!("console=semihosting {bootargs}").into_boxed_str());
     hw::sim::run(config, move || {
+        hw::sim::on_failure(last_events::tell);
+        hw::sim::interleave(interleaved);
         *BODY.borrow_mut() = Some(Box::new(body));
         BOOTARGS.set(bootargs);
         crate::boot::start(&Boot { device_tree: 0, entry_level: 1 }, &BOARD, main)

@@ -131,6 +131,18 @@ pub(crate) fn verify() -> Option<&'static str> {
     with(|t| t.verify())
 }
 
+/// What the thread of this number is called, if its slot still has that number.
+///
+/// # Safety
+/// The machine has stopped: nobody changes anything.
+#[cfg(not(target_os = "none"))]
+pub(crate) unsafe fn name_of(id: ThreadId) -> Option<Name> {
+    let table: &RawSpinLock<Table, cx::Irq> = &TABLE;
+    // SAFETY: the caller's promise.
+    let slot = unsafe { table.peek() }.slots.get(index(id))?;
+    (slot.thread.id() == id).then(|| slot.thread.identity().name.clone())
+}
+
 /// For tests of the verifier: a live thread's slot is free.
 #[cfg(not(target_os = "none"))]
 pub(crate) fn free_slot(id: ThreadId) {

@@ -111,6 +111,8 @@ impl Machine {
         if !panicked && matches!(*self.end.borrow(), Some(End::Exit(0) | End::Reset)) {
             return String::new();
         }
+        // No CPU executes any more: the kernel's points are none.
+        self.device_side.set(true);
         let obituary = self.obituary.get().map(|tell| tell()).unwrap_or_default();
         format!("{}\n{obituary}", self.story())
     }

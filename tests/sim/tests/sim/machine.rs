@@ -1,11 +1,11 @@
 //! Can the tests trust what they stand on: the simulated machine's facts and the event log? Spec 00.
-use crate::harness::run;
+use crate::harness::{fifo, run, start};
 use hw::{
     mmio::Mmio,
     platform_facts::{FACTS, Probe, RESET_FACTS},
     sim::{self, Config},
 };
-use kernel::{irq_flags, trace};
+use kernel::{irq_flags, sync::Completion, trace};
 
 fn probe() -> Probe {
     // SAFETY: addresses of the simulated bus, which checks.
@@ -52,4 +52,20 @@ fn the_event_log_drops_the_oldest_and_counts_them() {
         assert_eq!(kept, (3..=KEPT + 2).map(|n| (n, n)).collect::<Vec<_>>());
         assert_eq!(trace::dropped() - dropped, 2);
     });
+}
+
+/// The story of a run that failed ends with what the kernel did last, by the names of its threads.
+#[test]
+fn a_failed_run_tells_the_last_events() {
+    let outcome = kernel::simulation::boot(Config::default(), "", |cx| {
+        start(cx, "short", fifo(50), |_| trace::record(trace::MARK, 7, 0)).join(cx).unwrap();
+        // Nobody completes it.
+        Completion::new().wait(cx);
+    });
+    assert_eq!(outcome.end, sim::End::Stuck);
+    let (_, events) = outcome.story.split_once("the kernel's last ").unwrap();
+    let told: Vec<&str> = events.lines().skip(2).filter_map(|line| Some(line.split_once("  0  ")?.1)).collect();
+    let begin = ["switch          idle/0 -> main", "switch          main -> short", "mark            7"];
+    assert_eq!(told[..3], begin, "{}", outcome.story);
+    assert!(told.last().unwrap().starts_with("idle"), "{}", outcome.story);
 }
