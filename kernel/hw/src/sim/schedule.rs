@@ -22,6 +22,9 @@ use std::{
 const WALKS: [u64; 6] = [1, 3, 8, 20, 60, 300];
 /// Changes of priority of a PCT run, one less than the depth of the bugs it looks for; at most this many.
 const CHANGES: u64 = 4;
+/// What a CPU becomes at the first change; one less at each change after that, of which each time that interleaving is
+/// turned on brings some.
+const LEAST: u64 = 1 << 32;
 /// They lie in the first `2^n` points, `n` being drawn from these.
 const SPANS: std::ops::Range<u64> = 3..15;
 
@@ -63,12 +66,12 @@ impl Schedule {
                 Strategy::Walk { mean: WALKS[rng.below(WALKS.len() as u64) as usize] }
             }
             Order::Seeded(_) => {
-                let mut urgency: Vec<u64> = (0..cpus as u64).map(|n| n + CHANGES + 1).collect();
+                let mut urgency: Vec<u64> = (0..cpus as u64).map(|n| LEAST + 1 + n).collect();
                 for n in (1..cpus).rev() {
                     urgency.swap(n, rng.below(n as u64 + 1) as usize);
                 }
                 let (urgency, changes) = (RefCell::new(urgency), RefCell::default());
-                Strategy::Pct { urgency, changes, least: Cell::new(CHANGES) }
+                Strategy::Pct { urgency, changes, least: Cell::new(LEAST) }
             }
         };
         let (on, due) = (Cell::new(false), Cell::new(u64::MAX));

@@ -217,3 +217,51 @@ pub fn smp_with(config: Config, body: impl FnOnce(&mut ThreadCx) + 'static) -> O
         body(cx);
     })
 }
+
+/// As [`seeded`], in the seed's order from the first instruction of boot on.
+#[track_caller]
+pub fn interleaved(cpus: usize, seed: u64, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let config = Config { cpus, order: hw::sim::Order::Seeded(seed), frequency: 1_000_000_000, ..Config::default() };
+    let outcome = kernel::simulation::boot_interleaved(config, "", |cx| {
+        body(cx);
+        verify(cx);
+    });
+    assert_eq!(outcome.end, End::Exit(0), "console:\n{}\n{}", outcome.console, outcome.story);
+    outcome
+}
+
+/// Runs a scenario on this many CPUs: in the fixed order, then in that of each of `count` seeds.
+#[track_caller]
+pub fn any_order(cpus: usize, count: u64, body: impl Fn(&mut ThreadCx) + Copy + 'static) {
+    smp(cpus, body);
+    hw::sim::seeds(count, |seed| _ = seeded(cpus, seed, body));
+}
+
+/// Starts a thread that may run on these CPUs.
+#[track_caller]
+pub fn start_on<T: Send + 'static>(
+    cx: &mut ThreadCx,
+    cpus: &[usize],
+    name: &str,
+    policy: Policy,
+    body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
+) -> kernel::thread::JoinHandle<T> {
+    kernel::thread::Builder::new(name).policy(policy).affinity(these(cpus)).spawn(cx, body).unwrap()
+}
+
+/// The set of these CPUs.
+pub fn these(cpus: &[usize]) -> logic::cpus::CpuSet {
+    cpus.iter().fold(logic::cpus::CpuSet::from_bits(0), |set, &cpu| set.with(cpu))
+}
+
+/// Binds the running thread to a CPU.
+#[track_caller]
+pub fn move_to(cx: &mut ThreadCx, cpu: usize) {
+    kernel::sched::set_affinity(cx, kernel::thread::current_id(), these(&[cpu])).unwrap();
+}
+
+/// Sleeps until `ns` nanoseconds after the machine's start.
+#[track_caller]
+pub fn sleep_till(cx: &mut ThreadCx, ns: u64) {
+    kernel::time::sleep_until(cx, at(ns)).unwrap();
+}

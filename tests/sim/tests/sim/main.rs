@@ -1,7 +1,10 @@
 //! The kernel on the simulated machine: one module a subsystem, one test a scenario, each citing its id.
 
+mod affinity;
+mod boot;
 mod completion;
 mod context;
+mod football;
 mod gic;
 mod gic_lines;
 mod harness;
