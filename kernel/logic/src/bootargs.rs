@@ -210,7 +210,7 @@ impl fmt::Display for TooLong {
 
 impl core::error::Error for TooLong {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -22,12 +22,11 @@
 //! - During (5): it comes round to this slot and finds, at (1), that it is being written. It drops its own event, as it
 //!   cannot wait for the one it interrupted.
 
-#[cfg(not(loom))]
-use core::sync::atomic::{AtomicU64, Ordering, fence};
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU64, Ordering, fence};
-
-use Ordering::{Acquire, Relaxed, Release};
+use crate::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
+};
 
 /// What kind of event it is; the kernel gives the numbers their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -336,31 +335,3 @@ impl<const CPUS: usize, const N: usize> Iterator for Drain<'_, CPUS, N> {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-// loom remembers one access of an object only: the drain is the spawned thread, so that its loads follow the stores.
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::thread;
-
-    #[test]
-    fn eventlog_drain_never_sees_a_torn_event() {
-        // Three preemptions find what all interleavings (half a minute of them) find.
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let log = Arc::new(EventLog::<1, 1>::new());
-            let shared = Arc::clone(&log);
-            let drain = thread::spawn(move || {
-                for event in shared.drain() {
-                    assert_eq!((event.time, event.a, event.b), (event.seq, event.seq, event.seq));
-                }
-            });
-            for i in 1..=2 {
-                log.record(0, i, Kind(0), i, i);
-            }
-            drain.join().unwrap();
-        });
-    }
-}

@@ -15,6 +15,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+// What runs on several CPUs at once.
+pub mod atomic;
+
 // Interrupts.
 pub mod flow;
 pub mod request;

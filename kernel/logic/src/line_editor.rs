@@ -437,5 +437,5 @@ fn forward(columns: usize, out: &mut dyn Write) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -18,12 +18,11 @@ pub use bytes::Bytes;
 
 mod bytes;
 
-#[cfg(not(loom))]
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-
-use Ordering::{Acquire, Relaxed, Release};
+use crate::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
+};
 
 /// The longest record a ring keeps, in bytes; what is beyond is cut off and the record marked.
 ///
@@ -337,35 +336,3 @@ pub enum Read {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-// loom remembers one access of an object only, so a producer's own load of its counter hides the reader's from its later
-// store. Hence the reader's thread is the spawned one here: its loads then follow the producer's stores, which is seen.
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::thread;
-
-    /// A reader beside a producer that laps it: whatever is read is whole, in order, with its gaps counted.
-    #[test]
-    fn ring_reader_never_sees_a_torn_record() {
-        loom::model(|| {
-            let ring = Arc::new(Ring::<4>::new());
-            let shared = Arc::clone(&ring);
-            let reader = thread::spawn(move || {
-                let (mut cursor, mut buf) = (Cursor::default(), [0; 8]);
-                for _ in 0..2 {
-                    let expected = cursor.next_seq();
-                    if let Read::Record { len, seq, dropped, truncated } = shared.read(&mut cursor, &mut buf) {
-                        assert_eq!((seq, len, truncated), (expected + dropped, 8, false));
-                        assert_eq!(buf, [seq as u8 + 1; 8]);
-                    }
-                }
-            });
-            for i in 1..=3u8 {
-                ring.push(&[i; 8]);
-            }
-            reader.join().unwrap();
-        });
-    }
-}

@@ -260,7 +260,7 @@ fn error(kind: SyntaxErrorKind, at: usize) -> Result<(), SyntaxError> {
     Err(SyntaxError { kind, at })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -2,12 +2,10 @@
 //!
 //! Through a queue between exactly one producer and one consumer, in which neither waits for the other.
 
-#[cfg(not(loom))]
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-
-use Ordering::{Acquire, Relaxed, Release};
+use crate::atomic::{
+    AtomicU8, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// A queue of `N` bytes (a power of two) between one producer and one consumer; neither waits for the other.
 ///
@@ -120,26 +118,5 @@ mod tests {
                 prop_assert_eq!((queue.is_empty(), queue.is_full()), (model.is_empty(), model.len() == 8));
             }
         }
-    }
-}
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::thread;
-
-    // The consumer is the spawned thread for the reason told in the ring's model.
-    #[test]
-    fn ring_byte_queue_keeps_every_byte_in_order() {
-        loom::model(|| {
-            let queue = Arc::new(Bytes::<2>::new());
-            let shared = Arc::clone(&queue);
-            let consumer = thread::spawn(move || core::array::from_fn::<_, 3, _>(|_| shared.pop()));
-            let pushed: Vec<u8> = (1..=4).filter(|byte| queue.push(*byte)).collect();
-            let mut popped: Vec<u8> = consumer.join().unwrap().into_iter().flatten().collect();
-            popped.extend(core::iter::from_fn(|| queue.pop()));
-            assert_eq!(popped, pushed);
-        });
     }
 }

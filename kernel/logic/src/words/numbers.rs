@@ -118,7 +118,7 @@ fn magnitude(digits: &str) -> Option<u128> {
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

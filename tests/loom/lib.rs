@@ -1,0 +1,11 @@
+//! Which pieces of `logic` are modelled? These, from their own sources, compiled with loom's atomics.
+//!
+//! `build.rs` sets `cfg(loom)` for this package alone. Their ordinary tests do not run here.
+pub use pieces::*;
+
+#[path = "../../kernel/logic/src"]
+mod pieces {
+    pub mod atomic;
+    pub mod eventlog;
+    pub mod ring;
+}
