@@ -23,6 +23,7 @@
 
 extern crate alloc;
 
+mod atomic_word;
 pub mod bench;
 pub mod board;
 pub mod boot;

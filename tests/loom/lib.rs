@@ -8,4 +8,5 @@ mod pieces {
     pub mod atomic;
     pub mod eventlog;
     pub mod ring;
+    pub mod spin;
 }

@@ -3,6 +3,7 @@
 //! First come, first served. While it is held, its CPU switches no threads, and with level [`Irq`](crate::cx::Irq) takes
 //! no interrupts. The holder does something short and bounded; nothing in here sleeps.
 use crate::{
+    atomic_word::Word32,
     cx::{AtomicCx, Covers, Irq, Level, NoSection, Opens, Section},
     report,
 };
@@ -11,53 +12,38 @@ use core::{
     marker::PhantomData,
     ops::{Deref, DerefMut},
 };
-use hw::atomic::{AtomicU32, Ordering};
+use logic::spin::TicketLock;
 
-/// The lock word without data, for those that hold it across a switch.
-///
-/// Free and uncontended it is one exclusive pair to take and one store to release. Who finds it held queues with a
-/// ticket; while tickets wait, nobody takes the lock past them.
-pub(crate) struct SpinWord {
-    held: AtomicU32,
-    /// CPUs that hold a ticket. Not 0: newcomers queue.
-    waiters: AtomicU32,
-    next: AtomicU32,
-    serving: AtomicU32,
-}
+/// The lock word without data, for those that hold it across a switch. The algorithm is [`logic::spin`]'s.
+pub(crate) struct SpinWord(TicketLock<Word32>);
 
 impl SpinWord {
     pub(crate) const fn new() -> Self {
-        Self {
-            held: AtomicU32::new(0),
-            waiters: AtomicU32::new(0),
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-        }
+        Self(TicketLock::new(Word32::new(0), Word32::new(0), Word32::new(0), Word32::new(0)))
     }
     /// Takes the lock. Whatever the level asks for is masked already.
     #[inline(always)]
     pub(crate) fn acquire(&self) {
-        if !self.try_acquire() {
+        if !self.0.try_acquire() {
             self.wait();
         }
     }
     /// Takes the lock unless it is held or others wait for it.
     #[inline(always)]
     pub(crate) fn try_acquire(&self) -> bool {
-        self.waiters.load(Ordering::Relaxed) == 0
-            && self.held.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.0.try_acquire()
     }
     /// Gives the lock back.
     #[inline(always)]
     pub(crate) fn release(&self) {
-        self.held.store(0, Ordering::Release);
+        self.0.release();
     }
     pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed) != 0
+        self.0.is_held()
     }
 
-    /// The slow path, first come, first served. With a single CPU whoever finds the lock held holds it itself; a lock
-    /// that makes somebody wait for a second is a lock-up.
+    /// The slow path. With a single CPU whoever finds the lock held holds it itself; a lock that makes somebody wait for a
+    /// second is a lock-up.
     #[cold]
     #[inline(never)]
     fn wait(&self) {
@@ -65,19 +51,13 @@ impl SpinWord {
         if crate::percpu::online().count() == 1 {
             report::bug!("spinlock recursion on {:p}", self);
         }
-        self.waiters.fetch_add(1, Ordering::Relaxed);
-        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         let limit = hw::clock::ticks() + LIMIT_SECONDS * hw::clock::frequency();
-        while self.serving.load(Ordering::Acquire) != ticket
-            || self.held.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err()
-        {
+        self.0.queue(|| {
             hw::cpu::relax();
             if hw::clock::ticks() > limit {
                 report::bug!("spinlock lockup on {:p}", self);
             }
-        }
-        self.serving.store(ticket.wrapping_add(1), Ordering::Release);
-        self.waiters.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 }
 

@@ -10,6 +10,8 @@ extern crate logic_under_loom as logic;
 
 mod eventlog;
 mod ring;
+mod spin;
+mod word;
 
 /// Explores a model: all of it, or as far as runs with at most so many preemptions go.
 ///
