@@ -7,6 +7,8 @@ pub use pieces::*;
 mod pieces {
     pub mod atomic;
     pub mod eventlog;
+    pub mod handshake;
     pub mod ring;
     pub mod spin;
+    pub mod wakeflag;
 }

@@ -17,7 +17,9 @@
 
 // What runs on several CPUs at once.
 pub mod atomic;
+pub mod handshake;
 pub mod spin;
+pub mod wakeflag;
 
 // Interrupts.
 pub mod flow;

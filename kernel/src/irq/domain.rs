@@ -146,7 +146,7 @@ impl Descriptor {
     }
     /// Whether a thread of the line was woken and has not finished.
     pub fn is_pending(&self) -> bool {
-        self.actions().any(Action::is_pending)
+        self.actions().any(|a| a.run.is_pending())
     }
     /// The actions in the order of their registration.
     pub fn actions(&self) -> impl Iterator<Item = &'static Action> {

@@ -9,6 +9,7 @@ use super::{
     request::PerCpuAction,
 };
 use crate::{
+    atomic_word::Word32,
     bugs::{self, Bug},
     cx::{AtomicCx, HardIrqCx, Irq},
     percpu::{self, PerCpu},
@@ -21,14 +22,12 @@ use crate::{
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 use hw::{
-    atomic::{
-        AtomicPtr, AtomicU32,
-        Ordering::{AcqRel, Acquire, Relaxed},
-    },
+    atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed},
     upcall::Switch,
 };
 use logic::{
     flow::{Chip, Entry, Finalized},
+    handshake::{Handshake, Wake},
     request::Flags,
     spurious::{Outcome, Verdict},
 };
@@ -36,34 +35,14 @@ use logic::{
 /// A hard handler.
 pub(crate) type HardFn = Box<dyn FnMut(&mut HardIrqCx<'_>) -> Primary + Send>;
 
-/// Bits of [`Action::run`].
-pub(crate) mod run {
-    /// RUNTHREAD: the handler shall run (once more).
-    pub const RUN: u32 = 1;
-    /// The thread shall end.
-    pub const STOP: u32 = 2;
-    /// With RUN: the thread ends the interrupt, which the line's state does not know of.
-    pub const HELD: u32 = 4;
-    /// With RUN: the hard handler has handled it already.
-    pub const HANDLED: u32 = 8;
-    /// The thread has taken RUN and is not done.
-    pub const ACTIVE: u32 = 16;
-}
-
-impl Action {
-    /// Whether its thread was woken and has not finished.
-    pub fn is_pending(&self) -> bool {
-        self.run.load(Acquire) & (run::RUN | run::ACTIVE) != 0
-    }
-}
-
 /// One installed handler.
 pub(crate) struct Action {
     pub next: AtomicPtr<Action>,
     /// `None`: the default primary handler, which only wakes the thread.
     pub hard: UnsafeCell<Option<HardFn>>,
     pub thread: Cell<Option<Ref>>,
-    pub run: AtomicU32,
+    /// What its thread is asked for.
+    pub run: Handshake<Word32>,
     /// Its bit in the line's `threads_oneshot`; 0 if the line is not one-shot or it has no thread.
     pub mask: u64,
     pub cookie: Option<usize>,
@@ -157,7 +136,7 @@ fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut
     }
     match (primary, action.thread.get()) {
         (Primary::WakeThread, Some(thread)) => {
-            if action.run.fetch_or(run::RUN | run::HELD, AcqRel) & run::RUN == 0 {
+            if action.run.wake(Wake::HELD) {
                 return sched::wake_returning(thread, intid);
             }
         }
@@ -170,7 +149,7 @@ fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut
 #[inline(never)]
 fn fast_rare(line: &'static Descriptor, action: &'static Action, primary: Primary) {
     if let (Primary::HandledAndWake, Some(thread)) = (primary, action.thread.get()) {
-        if action.run.fetch_or(run::RUN | run::HELD | run::HANDLED, AcqRel) & run::RUN == 0 {
+        if action.run.wake(Wake::HELD_HANDLED) {
             sched::wake_masked(thread);
         }
         return;
@@ -268,7 +247,7 @@ fn handle(line: &'static Descriptor, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
 #[inline(always)]
 fn wake(line: &Descriptor, action: &'static Action) -> (u64, Outcome) {
     let Some(thread) = action.thread.get() else { return no_thread(line, action) };
-    if action.run.fetch_or(run::RUN, AcqRel) & run::RUN == 0 {
+    if action.run.wake(Wake::PLAIN) {
         sched::wake_masked(thread);
     }
     (action.mask, Outcome::WAKE)

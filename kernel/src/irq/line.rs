@@ -1,7 +1,7 @@
 //! What can be done with a line while its handler is installed, and how is a handler taken out?
 use super::{
     domain::{self, Descriptor, Irq, gic},
-    flow::{Action, apply, run},
+    flow::{Action, apply},
 };
 use crate::{
     context_check,
@@ -15,13 +15,14 @@ use alloc::boxed::Box;
 use hw::{
     atomic::{
         AtomicBool,
-        Ordering::{AcqRel, Relaxed, Release},
+        Ordering::{Relaxed, Release},
     },
     gic::Which,
 };
 use logic::{
     cpus::CpuSet,
     flow::{Chip, InjectError},
+    handshake::Wake,
     request::Flags,
 };
 
@@ -123,7 +124,7 @@ impl Line {
     /// Wakes the thread as if the hard handler had asked for it. False if there is none.
     pub fn wake_thread(&self, _: &impl Context) -> bool {
         let Some(thread) = self.action.thread.get() else { return false };
-        if self.action.run.fetch_or(run::RUN, AcqRel) & run::RUN == 0 {
+        if self.action.run.wake(Wake::PLAIN) {
             sched::wake(thread);
         }
         true
@@ -216,7 +217,7 @@ pub(crate) fn set_debug_shirq(on: bool) {
 ///
 /// `leaving`: an action that is no longer on the line, whose thread may still hold an interrupt of it.
 fn wait_hard(line: &Descriptor, leaving: Option<&Action>) {
-    let pending = || line.is_pending() || leaving.is_some_and(Action::is_pending);
+    let pending = || line.is_pending() || leaving.is_some_and(|a| a.run.is_pending());
     loop {
         let busy = line.with(|g| {
             let active = gic().state(percpu::this().redistributor(), line.intid, Which::Active);
@@ -237,7 +238,7 @@ fn synchronize(line: &'static Descriptor, cx: &mut ThreadCx) {
 /// Asks an action's thread to end and waits until it has.
 pub(super) fn stop_thread(cx: &mut ThreadCx, action: &'static Action) {
     if let Some(thread) = action.thread.get() {
-        action.run.fetch_or(run::STOP, Release);
+        action.run.stop();
         sched::wake(thread);
         action.exited.wait(cx);
     }

@@ -7,6 +7,7 @@ use super::{
     thread,
 };
 use crate::{
+    atomic_word::Word32,
     context_check,
     cx::{BhCx, HardIrqCx, ThreadCx},
     error::{Error, Result},
@@ -22,6 +23,7 @@ use hw::{
 };
 use logic::{
     flow::{OneShot, Settings},
+    handshake::Handshake,
     policy::Policy,
     request::{Admitted, Flags, Installed, LineFacts, Mismatch, NewAction, Refusal, Trigger, admit},
 };
@@ -153,7 +155,7 @@ impl<'a> Request<'a> {
             next: AtomicPtr::new(core::ptr::null_mut()),
             hard: UnsafeCell::new(self.hard),
             thread: Cell::new(None),
-            run: AtomicU32::new(0),
+            run: Handshake::new(Word32::new(0)),
             mask: admitted.mask,
             cookie: self.cookie,
             flags: admitted.flags,
@@ -335,7 +337,7 @@ pub fn request_percpu(
             next: AtomicPtr::new(core::ptr::null_mut()),
             hard: UnsafeCell::new(None),
             thread: Cell::new(None),
-            run: AtomicU32::new(0),
+            run: Handshake::new(Word32::new(0)),
             mask: 0,
             cookie: None,
             flags: Flags::PERCPU | Flags::TIMER,

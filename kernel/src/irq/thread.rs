@@ -8,12 +8,13 @@
 //! ```
 //!
 //! RUN is cleared *before* the handler: a wake that comes while it runs makes it run once more. It is tested again
-//! *after* the sleep is announced: a wake in between finds a thread that will not sleep (IQ-08). Finalising ends the
-//! interrupt: for an unshared one-shot SPI that is the deactivation that the vector left out, and nothing else.
+//! *after* the sleep is announced: a wake in between finds a thread that will not sleep (IQ-08); [`logic::handshake`] has
+//! that part. Finalising ends the interrupt: for an unshared one-shot SPI that is the deactivation that the vector left
+//! out, and nothing else.
 use super::{
     Handled,
     domain::{Descriptor, gic},
-    flow::{self, Action, apply, run},
+    flow::{self, Action, apply},
 };
 use crate::{
     bugs::{self, Bug},
@@ -23,8 +24,12 @@ use crate::{
     thread::{self, State},
     trace,
 };
-use hw::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use logic::{flow::Finalized, spurious::Outcome};
+use hw::atomic::Ordering::Relaxed;
+use logic::{
+    flow::Finalized,
+    handshake::{Sleeper, Taken, Wake},
+    spurious::Outcome,
+};
 
 /// Body of an IRQ thread. `handler` says whether the interrupt was its device's.
 pub(super) fn body(
@@ -35,7 +40,11 @@ pub(super) fn body(
 ) {
     action.ready.complete(cx);
     let me = thread::current();
-    while let Some(taken) = next(action) {
+    while let Some(taken) = action.run.next(&Interruptible) {
+        if bugs::is_on(Bug::ClearAfterRun) {
+            // As if RUN had not been taken yet.
+            let _ = action.run.wake(Wake::PLAIN);
+        }
         trace::record(trace::THREAD_RUN, u64::from(line.intid), 0);
         let balance = Balance::begin(me);
         let handled = handler(cx);
@@ -44,7 +53,7 @@ pub(super) fn body(
         }
         trace::record(trace::THREAD_DONE, u64::from(line.intid), 0);
         if bugs::is_on(Bug::ClearAfterRun) {
-            action.run.fetch_and(!run::RUN, AcqRel);
+            let _ = action.run.take(|| ());
         }
         // Its only writer.
         action.thread_runs.store(action.thread_runs.load(Relaxed).wrapping_add(1), Relaxed);
@@ -57,38 +66,30 @@ pub(super) fn body(
     action.exited.complete(cx);
 }
 
-/// Waits for work and takes it: the bits of [`run`] that came with it. `None`: the thread shall end. Work that was asked
-/// for before the end is done first (IQ-08.3).
-#[inline(always)]
-fn next(action: &Action) -> Option<u32> {
-    while action.run.load(Acquire) & run::RUN == 0 {
-        if action.run.load(Acquire) & run::STOP != 0 {
-            return None;
-        }
+/// How an IRQ thread sleeps.
+struct Interruptible;
+impl Sleeper for Interruptible {
+    #[inline(always)]
+    fn announce(&self) {
         sched::set_state(State::Interruptible);
-        // The re-check that closes the race with a wake between the look above and here.
-        if action.run.load(Acquire) == 0 {
-            sched::block();
-        } else {
-            sched::set_state(State::Running);
-        }
     }
-    // Nobody else takes RUN, so it is still there.
-    let taken = action.run.swap(run::ACTIVE, AcqRel);
-    let kept = if bugs::is_on(Bug::ClearAfterRun) { run::STOP | run::RUN } else { run::STOP };
-    if taken & kept != 0 {
-        action.run.fetch_or(taken & kept, AcqRel);
+    #[inline(always)]
+    fn block(&self) {
+        sched::block();
     }
-    Some(taken)
+    #[inline(always)]
+    fn stay_awake(&self) {
+        sched::set_state(State::Running);
+    }
 }
 
 /// The handler has run: lets the line fire again if this was the last thread it waited for.
 #[inline(always)]
-fn finalize(line: &'static Descriptor, action: &'static Action, taken: u32, handled: Handled) {
+fn finalize(line: &'static Descriptor, action: &'static Action, taken: Taken, handled: Handled) {
     // What the handler told its device is complete before the line can fire again.
     hw::barrier::dsb();
     let plain = line.fast().is_some_and(|fast| core::ptr::eq(fast, action)) && !line.watched.load(Relaxed);
-    if plain && handled == Handled::Yes && taken & run::HELD != 0 && action.run.load(Relaxed) & run::RUN == 0 {
+    if plain && handled == Handled::Yes && taken.is_held() && !action.run.is_due() {
         gic().deactivate_split(line.intid);
     } else {
         finalize_slow(line, action, taken, handled);
@@ -97,12 +98,12 @@ fn finalize(line: &'static Descriptor, action: &'static Action, taken: u32, hand
 
 /// The line was disabled or shared meanwhile, the thread was woken again, or the detector wants to know.
 #[inline(never)]
-fn finalize_slow(line: &'static Descriptor, action: &'static Action, taken: u32, handled: Handled) {
-    if taken & run::HELD != 0 {
+fn finalize_slow(line: &'static Descriptor, action: &'static Action, taken: Taken, handled: Handled) {
+    if taken.is_held() {
         // Only now the line's state learns of the interrupt, as if its flow had ended here.
         line.with(|guarded| {
             apply(guarded.state.end(action.mask), line.intid);
-            let handled = handled == Handled::Yes || taken & run::HANDLED != 0;
+            let handled = handled == Handled::Yes || taken.is_handled();
             flow::detect(guarded, line, if handled { Outcome::HANDLED } else { Outcome::NONE });
         });
     } else if handled == Handled::Yes {
@@ -118,8 +119,7 @@ pub(super) fn release(line: &'static Descriptor, action: &'static Action) {
     }
     loop {
         let done = line.with(|guarded| {
-            let again = action.run.load(Relaxed) & run::RUN != 0;
-            match guarded.state.finalize(action.mask, again) {
+            match guarded.state.finalize(action.mask, action.run.is_due()) {
                 Finalized::InProgress => false,
                 // The bit stays: the next run finalises.
                 Finalized::RunAgain => true,
@@ -140,7 +140,7 @@ pub(super) fn release(line: &'static Descriptor, action: &'static Action) {
 /// The thread is done with this run; whoever synchronises may go on.
 #[inline(always)]
 fn finished(line: &Descriptor, action: &Action, cx: &mut ThreadCx) {
-    action.run.fetch_and(!run::ACTIVE, AcqRel);
+    action.run.finished();
     if line.idle.is_waited_on() {
         // Until the line is pending again: then the next run's end wakes the rest.
         while !line.is_pending() && line.idle.wake_one(cx) {}

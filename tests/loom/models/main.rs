@@ -9,7 +9,9 @@
 extern crate logic_under_loom as logic;
 
 mod eventlog;
+mod handshake;
 mod ring;
+mod sleeper;
 mod spin;
 mod word;
 
