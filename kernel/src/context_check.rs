@@ -20,7 +20,7 @@ pub(crate) fn may_sleep() -> bool {
 #[inline(always)]
 #[track_caller]
 pub(crate) fn might_sleep(_: &ThreadCx) {
-    if !may_sleep() || thread::current().state.load(hw::atomic::Ordering::Relaxed) != 0 {
+    if !may_sleep() || thread::current().state.get() != 0 {
         violation(Location::caller());
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn adopt_cpu(id: usize) -> Ref {
         identity.kind = Kind::Idle;
     }
     idle.traits.set(thread::Traits::IDLE);
-    idle.state.store(thread::State::Running as u32, Relaxed);
+    idle.state.set(thread::State::Running as u32);
     sched::adopt_idle(idle);
     idle
 }

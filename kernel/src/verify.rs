@@ -85,7 +85,6 @@ pub mod hook {
         thread::{State, ThreadId, table},
         time,
     };
-    use hw::atomic::Ordering::Relaxed;
 
     /// Gives a live thread a level and leaves it where it stands.
     ///
@@ -102,7 +101,7 @@ pub mod hook {
     /// As [`set_level`].
     pub unsafe fn set_ready(id: ThreadId) {
         if let Some(t) = table::find(id) {
-            t.state.store(State::Running as u32, Relaxed);
+            t.state.set(State::Running as u32);
         }
     }
     /// Puts the first timer of this CPU off without telling its queue.

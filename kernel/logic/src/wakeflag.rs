@@ -14,8 +14,10 @@
 //! `Acquire` alone each side may miss the other, and the thread sleeps with its condition true. The lock does not help: the
 //! sleeper looked before it took it. Where a lock is held around (1) and taken between the waker's (1) and (3), no order
 //! is needed.
+//!
+//! [`Posted`] is for a thread that serves many: one wake-up for all that is posted before it begins.
 use crate::atomic::{
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     Word,
 };
 
@@ -49,5 +51,45 @@ impl<W: Word> Announced<W> {
     #[inline(always)]
     pub fn get(&self) -> u32 {
         self.0.load(Relaxed)
+    }
+}
+
+/// Work for a thread was posted, any number of times, since it last began.
+pub struct Posted<W> {
+    pending: W,
+    busy: W,
+}
+
+impl<W> Posted<W> {
+    /// Nothing was posted; two words that are 0.
+    pub const fn new(pending: W, busy: W) -> Self {
+        Self { pending, busy }
+    }
+}
+
+impl<W: Word> Posted<W> {
+    /// Work is there. Whether the thread is to be woken: whoever posted before has woken it, and it has not begun.
+    #[inline]
+    #[must_use = "the first one wakes the thread"]
+    pub fn post(&self) -> bool {
+        self.pending.swap(1, AcqRel) == 0
+    }
+    /// The thread begins; it sees all the work that was posted by somebody who was told not to wake it.
+    #[inline]
+    pub fn begin(&self) {
+        self.busy.store(1, Relaxed);
+        // A swap and not a store: only who reads the word acquires what those did who wrote it.
+        self.pending.swap(0, AcqRel);
+    }
+    /// The thread has done all the work that it saw.
+    #[inline]
+    pub fn end(&self) {
+        self.busy.store(0, Release);
+    }
+    /// Whether all is done that the caller has posted.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        // In this order: the thread is busy before it forgets that something is pending.
+        self.pending.load(Acquire) == 0 && self.busy.load(Acquire) == 0
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Not to be called with a run queue's lock held: it wakes the console thread.
 use crate::{
+    atomic_word::Word32,
     cx::ThreadCx,
     error::Result,
     percpu,
@@ -14,10 +15,13 @@ use crate::{
 };
 use core::time::Duration;
 use hw::atomic::{
-    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
 };
-use logic::ring::{Cursor, MAX_RECORD, Read, Ring, words};
+use logic::{
+    ring::{Cursor, MAX_RECORD, Read, Ring, words},
+    wakeflag::Posted,
+};
 
 #[cfg(target_os = "none")]
 mod frames;
@@ -55,10 +59,8 @@ impl CpuLog {
 }
 
 struct Console {
-    /// Records were stored since the console thread last looked.
-    pending: AtomicBool,
-    /// It prints.
-    busy: AtomicBool,
+    /// Records were stored.
+    records: Posted<Word32>,
     work: Semaphore,
     level: AtomicU8,
     dropped: AtomicU32,
@@ -67,8 +69,7 @@ struct Console {
 }
 hw::global! {
     static CONSOLE: Console = Console {
-        pending: AtomicBool::new(false),
-        busy: AtomicBool::new(false),
+        records: Posted::new(Word32::new(0), Word32::new(0)),
         work: Semaphore::new(0),
         level: AtomicU8::new(Severity::Info as u8),
         dropped: AtomicU32::new(0),
@@ -101,7 +102,7 @@ pub(crate) fn store(bytes: &[u8]) {
 
 /// Interrupts are masked.
 fn wake_console() {
-    if !CONSOLE.pending.swap(true, AcqRel) {
+    if CONSOLE.records.post() {
         // SAFETY: interrupts are masked by the caller; the token does not outlive the call.
         let masked = unsafe { crate::cx::AtomicCx::<crate::cx::Irq>::new() };
         let _ = CONSOLE.work.up(&masked);
@@ -111,8 +112,7 @@ fn wake_console() {
 /// Waits until what was stored before is printed, a tenth of a second at most: the console thread may not get to run.
 pub fn flush(cx: &mut ThreadCx) {
     for _ in 0..100 {
-        // In this order: the console thread is busy before it forgets that something is pending.
-        if !CONSOLE.pending.load(Acquire) && !CONSOLE.busy.load(Acquire) {
+        if CONSOLE.records.is_done() {
             return;
         }
         let _ = time::sleep(cx, Duration::from_millis(1));
@@ -173,8 +173,7 @@ pub(crate) fn start_console(
             let mut missed = 0;
             loop {
                 CONSOLE.work.down(cx);
-                CONSOLE.busy.store(true, Release);
-                CONSOLE.pending.store(false, Release);
+                CONSOLE.records.begin();
                 for cpu in percpu::online().iter() {
                     let cursor = &mut cursors[cpu];
                     let ring = &percpu::area(cpu).log.ring;
@@ -189,7 +188,7 @@ pub(crate) fn start_console(
                     self::warn!("{} log records dropped", missed);
                     missed = 0;
                 }
-                CONSOLE.busy.store(false, Release);
+                CONSOLE.records.end();
             }
         })
         .map(|_: crate::thread::JoinHandle<()>| ())

@@ -178,9 +178,9 @@ fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
     let from = thread.level.get();
     thread.level.set(to);
     if q.running == Some(thread) {
-        if State::is_waiting(thread.state.load(Relaxed)) {
+        if State::is_waiting(thread.state.get()) {
             // On its way to sleep, on another CPU, among waiters that stand in order: it looks once more, and stands right.
-            thread.state.store(State::Running as u32, Relaxed);
+            thread.state.set(State::Running as u32);
         }
         match q.ready.running_changed(from, to) {
             RunningChange::Continue => {

@@ -19,7 +19,6 @@ use crate::{
     time, trace,
 };
 use core::cell::UnsafeCell;
-use hw::atomic::Ordering::{Relaxed, SeqCst};
 use logic::runqueue::{Place, RunQueue};
 
 mod accounting;
@@ -236,7 +235,7 @@ pub(crate) fn block() {
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { queue.lock() };
     // A wake-up that came between the caller's check of its condition and the lock made it Running again: no sleep.
-    if prev.state.load(Relaxed) == State::Running as u32 {
+    if prev.state.get() == State::Running as u32 {
         // SAFETY: taken above.
         unsafe { queue.unlock() };
     } else {
@@ -269,11 +268,11 @@ pub(crate) fn yield_now() {
     hw::irqs::restore(saved);
 }
 
-/// Announces that the running thread is about to wait. Whoever changes what it waits for afterwards will wake it.
+/// Announces that the running thread is about to wait. Whoever changes what it waits for afterwards will wake it, as
+/// [`logic::wakeflag`] tells.
 #[inline(always)]
 pub(crate) fn set_state(state: State) {
-    // Sequentially consistent: the condition is read after this is visible.
-    thread::current().state.store(state as u32, SeqCst);
+    thread::current().state.announce(state as u32);
 }
 
 /// The running thread is gone for good: its next switch is its last.
@@ -284,7 +283,7 @@ pub(crate) fn leave() -> ! {
     let queue = &percpu::this().runqueue;
     // SAFETY: interrupts are masked; the next thread unlocks.
     let q = unsafe { queue.lock() };
-    prev.state.store(State::Dead as u32, Relaxed);
+    prev.state.set(State::Dead as u32);
     q.dead = Some(prev);
     let next = take_next(q);
     // SAFETY: interrupts masked, queue locked, `next` taken out; nobody queues a dead thread again.

@@ -4,7 +4,7 @@ use crate::{
     percpu,
     thread::{self, Ref, State, Traits},
 };
-use hw::{atomic::Ordering::Relaxed, upcall::Switch};
+use hw::upcall::Switch;
 use logic::runqueue::Place;
 
 /// The running thread is to be preempted, if somebody more urgent is ready: the queue is left locked and the switch
@@ -36,7 +36,7 @@ pub(super) fn prepare_preemption() -> Option<(Ref, Ref)> {
 /// wake-up, looks at its condition and announces itself again.
 #[inline(always)]
 pub(super) fn stay_ready(preempted: Ref) {
-    preempted.state.store(State::Running as u32, Relaxed);
+    preempted.state.set(State::Running as u32);
 }
 
 /// The running thread is preempted, if somebody more urgent is ready. Interrupts are masked, its preempt count is 0.

@@ -239,7 +239,7 @@ pub(super) fn leave_at_switch(q: &mut Inner, prev: Ref) {
     let traits = prev.traits.get();
     if traits.contains(Traits::LEAVES) {
         prev.traits.set(traits - Traits::LEAVES);
-        if State::is_waiting(prev.state.load(Relaxed)) && !prev.may_run_on(percpu::this()) {
+        if State::is_waiting(prev.state.get()) && !prev.may_run_on(percpu::this()) {
             // Not yet: until it has left its stack, this queue's lock is what keeps others from it.
             q.outgoing = Some(prev);
         }
@@ -269,7 +269,7 @@ pub(super) fn start_elsewhere(t: Ref) {
 
 fn make_ready_elsewhere(t: Ref, due: impl FnOnce(u32) -> bool) -> bool {
     let (home, q) = lock_home(t);
-    if !due(t.state.load(Relaxed)) {
+    if !due(t.state.look()) {
         // SAFETY: taken above.
         unsafe { home.runqueue.unlock() };
         return false;

@@ -10,7 +10,7 @@ use crate::{
     thread::{self, Ref, State, Traits},
     trace,
 };
-use hw::{atomic::Ordering::Relaxed, upcall::Switch};
+use hw::upcall::Switch;
 use logic::{
     policy::Level,
     runqueue::{Place, preempts},
@@ -53,10 +53,10 @@ unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
 
 #[inline(always)]
 fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
-    if !State::is_waiting(thread.state.load(Relaxed)) {
+    if !State::is_waiting(thread.state.look()) {
         return false;
     }
-    thread.state.store(State::Running as u32, Relaxed);
+    thread.state.set(State::Running as u32);
     trace::record(trace::WAKE, u64::from(thread.id().0), 0);
     // On its way to sleep and not off the CPU yet: it will see its state.
     if q.running != Some(thread) {
@@ -115,9 +115,9 @@ fn wake_or_switch(me: Ref, thread: Ref) {
         smp::wake_elsewhere(thread);
         return;
     }
-    let waiting = State::is_waiting(thread.state.load(Relaxed));
+    let waiting = State::is_waiting(thread.state.look());
     if waiting && preempts(thread.level.get(), me.level.get()) && me.traits.get() == Traits::PLAIN {
-        thread.state.store(State::Running as u32, Relaxed);
+        thread.state.set(State::Running as u32);
         trace::record(trace::WAKE, u64::from(thread.id().0), 0);
         stay_ready(me);
         q.ready.enqueue(me, me.level.get(), Place::Head);
@@ -149,9 +149,9 @@ pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
         return None;
     }
     let due = me.preempt.own() == 0 && !me.preempt.resched_wanted() && me.traits.get() == Traits::PLAIN;
-    let waiting = State::is_waiting(thread.state.load(Relaxed));
+    let waiting = State::is_waiting(thread.state.look());
     if due && waiting && preempts(thread.level.get(), me.level.get()) {
-        thread.state.store(State::Running as u32, Relaxed);
+        thread.state.set(State::Running as u32);
         trace::record(trace::WAKE, u64::from(thread.id().0), 0);
         trace::record(trace::IRQ_EXIT, u64::from(intid), 0);
         stay_ready(me);
@@ -186,7 +186,7 @@ pub(crate) fn start(thread: Ref) {
     // SAFETY: interrupts are masked; unlocked below.
     let q = unsafe { cpu.runqueue.lock() };
     if thread.is_at(cpu) && thread.may_run_on(cpu) {
-        thread.state.store(State::Running as u32, Relaxed);
+        thread.state.set(State::Running as u32);
         make_ready(q, thread, thread.level.get());
         // SAFETY: taken above.
         unsafe { unlock_changed(cpu, q) };

@@ -15,7 +15,7 @@ use crate::{
 use core::{cell::Cell, cmp::Ordering, ptr::NonNull};
 use hw::atomic::{
     AtomicU32,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{Relaxed, SeqCst},
 };
 use logic::{
     list::{Linked, Links},
@@ -31,7 +31,7 @@ pub(crate) struct Waiting {
     list: Cell<usize>,
     /// Place among waiters in order of arrival.
     links: Links<Ref>,
-    /// What it waits for was handed to it.
+    /// What it waits for was handed to it: a condition as in [`logic::wakeflag`].
     granted: AtomicU32,
     /// Name of what it waits for.
     wchan: Cell<&'static str>,
@@ -83,7 +83,7 @@ impl Waiting {
     /// What is wrong with the place of `me`, whose part this is, among waiters by priority, if something is. For moments at
     /// which nothing changes.
     pub(crate) fn verify(&self, me: Ref) -> Option<&'static str> {
-        let waits = State::is_waiting(me.state.load(Relaxed));
+        let waits = State::is_waiting(me.state.get());
         match (self.node.is_queued(), self.sorted.get().is_some()) {
             (false, true) if waits => Some("waits by priority, but is in no queue"),
             (true, false) => Some("among waiters by priority, but has left the wait"),
@@ -99,11 +99,11 @@ impl Waiting {
     /// Hands what is waited for to the thread; a wake-up follows.
     #[inline(always)]
     pub(crate) fn grant(&self) {
-        self.granted.store(1, Release);
+        self.granted.store(1, SeqCst);
     }
     #[inline(always)]
     pub(crate) fn is_granted(&self) -> bool {
-        self.granted.load(Acquire) != 0
+        self.granted.load(SeqCst) != 0
     }
     #[inline(always)]
     pub(crate) fn begin(&self) {
@@ -433,8 +433,8 @@ impl WaitQueue {
         }
     }
 
-    /// Whether anybody waits, without taking the lock. Asked *after* the condition was changed by a read-modify-write
-    /// with release and acquire: then a "no" means that whoever comes later sees the condition.
+    /// Whether anybody waits, without taking the lock. Asked *after* the condition was changed with SeqCst, and it is
+    /// read with SeqCst: then a "no" means that whoever comes later sees the condition ([`logic::wakeflag`]).
     #[inline(always)]
     pub(crate) fn is_waited_on(&self) -> bool {
         self.waiting.load(SeqCst) != 0

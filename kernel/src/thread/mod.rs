@@ -3,6 +3,7 @@
 //! A [`Thread`] is never freed, only used again: whoever holds a stale reference finds a dead or another thread, never
 //! freed memory. Its fields are grouped by what guards them.
 use crate::{
+    atomic_word::Word32,
     cx::ThreadCx,
     error::{Error, Result},
     percpu::{self, PerCpu},
@@ -25,6 +26,7 @@ use logic::{
     policy::{Level, Policy},
     runqueue::{Movable, OnMovable, OnRunQueue},
     slice::Slice,
+    wakeflag::Announced,
 };
 
 mod exit;
@@ -122,12 +124,15 @@ impl Traits {
 /// A thread's control block.
 #[repr(C)]
 pub struct Thread {
+    // Changed under the lock of its home's run queue; `state` is also set by the thread itself on its way to sleep. It comes first
+    // because SeqCst accesses take an address without an offset.
+    pub(crate) state: Announced<Word32>,
+
     // The running thread's own, changed only by the CPU that runs it.
     pub(crate) preempt: Preempt,
     pub(crate) context: Context,
 
-    // Changed under the lock of its home's run queue; `state` is also set by the thread itself on its way to sleep.
-    pub(crate) state: AtomicU32,
+    // Changed under the lock of its home's run queue.
     /// The CPU whose run queue's lock guards this group: it runs there, is ready there, or was there last.
     home: AtomicPtr<PerCpu>,
     /// The CPUs that it may run on.
@@ -199,7 +204,7 @@ impl Thread {
         Self {
             preempt: Preempt::new(0),
             context: Context::empty(),
-            state: AtomicU32::new(State::Dead as u32),
+            state: Announced::new(Word32::new(State::Dead as u32)),
             home: AtomicPtr::new(core::ptr::null_mut()),
             affinity: Cell::new(CpuSet::ALL),
             move_links: Links::new(),
@@ -258,7 +263,7 @@ impl Thread {
         unsafe { &*self.identity.get() }
     }
     pub(crate) fn state(&self) -> State {
-        State::from_raw(self.state.load(Relaxed))
+        State::from_raw(self.state.get())
     }
     /// Its name, at most [`NAME_LEN`] bytes.
     pub fn name(&self) -> &str {

@@ -131,7 +131,7 @@ impl<'a> Builder<'a> {
         thread.set_home(percpu::any());
         thread.context.set_name(thread.name());
         // Not Dead, or nobody could find it before it runs; not Running, which would mean queued.
-        thread.state.store(State::New as u32, hw::atomic::Ordering::Relaxed);
+        thread.state.set(State::New as u32);
         table::list(thread);
         Ok(thread)
     }

@@ -292,7 +292,7 @@ fn post(id: ThreadId, what: u32) -> Result<()> {
         let thread = t.find(id).ok_or(Error::NotFound)?;
         // A thread announces itself and then looks at its signals; this is the other way round, so one sees the other.
         thread.signals.fetch_or(what, SeqCst);
-        if thread.state.load(SeqCst) == State::Interruptible as u32 {
+        if thread.state.look() == State::Interruptible as u32 {
             sched::wake_masked(thread);
         }
         Ok(())

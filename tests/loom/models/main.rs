@@ -13,6 +13,7 @@ mod handshake;
 mod ring;
 mod sleeper;
 mod spin;
+mod wakeflag;
 mod word;
 
 /// Explores a model: all of it, or as far as runs with at most so many preemptions go.

@@ -72,8 +72,7 @@ fn a_cpu_that_does_not_come() {
             let mut events = vec![0; 4];
             trace::drain(|event| events[event.cpu] += 1);
             // More threads than CPUs.
-            let handles: Vec<_> =
-                (0..6).map(|_| thread::spawn(cx, "busy", |_| sim::spend(10 * MS)).unwrap()).collect();
+            let handles: Vec<_> = (0..6).map(|_| thread::spawn(cx, "busy", |_| sim::spend(10 * MS)).unwrap()).collect();
             for mut handle in handles {
                 handle.join(cx).unwrap();
             }
