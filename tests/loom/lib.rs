@@ -6,6 +6,7 @@ pub use pieces::*;
 #[path = "../../kernel/logic/src"]
 mod pieces {
     pub mod atomic;
+    pub mod balance;
     pub mod eventlog;
     pub mod handshake;
     pub mod ring;

@@ -17,6 +17,7 @@
 
 // What runs on several CPUs at once.
 pub mod atomic;
+pub mod balance;
 pub mod handshake;
 pub mod spin;
 pub mod wakeflag;

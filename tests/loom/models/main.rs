@@ -8,6 +8,7 @@
 //! spawned threads.
 extern crate logic_under_loom as logic;
 
+mod balance;
 mod eventlog;
 mod handshake;
 mod ring;
