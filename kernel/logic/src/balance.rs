@@ -17,50 +17,60 @@ use crate::atomic::{
     Word,
 };
 
-/// What one CPU lets the others know. An urgency is the larger the more urgent; 0: it idles, nobody waits.
+/// How urgent something is: the larger, the more. 0: nobody, or the idle thread.
+pub type Urgency = u32;
+
+/// What one CPU lets the others know.
 pub struct Published<W> {
-    running: W,
-    waiting: W,
+    runs: W,
+    waits: W,
+    bound: W,
+}
+
+/// What is published at once, under the run queue's lock. Who reads it may find a part of it older than the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What its CPU runs, or will as soon as it can.
+    pub runs: Urgency,
+    /// The most urgent thread that waits there and may run elsewhere.
+    pub waits: Urgency,
+    /// The thread that comes next there, if it waits and may not run elsewhere, and the running one may: it could make room.
+    pub bound: Urgency,
 }
 
 impl<W> Published<W> {
-    /// The two words as they are.
-    pub const fn new(running: W, waiting: W) -> Self {
-        Self { running, waiting }
+    /// Three words that are 0: an idle CPU.
+    pub const fn new(runs: W, waits: W, bound: W) -> Self {
+        Self { runs, waits, bound }
     }
 }
 
 impl<W: Word> Published<W> {
-    /// Its CPU runs something less urgent from now on; then it reads what waits at the others. Fenced.
+    /// Step 1, for either side. [`Self::then_look`] comes before the other CPUs' words are read.
     #[inline(always)]
-    pub fn publish_running(&self, urgency: u32) {
-        self.running.store(urgency, Relaxed);
+    pub fn publish(&self, now: Now) {
+        self.runs.store(now.runs, Relaxed);
+        self.waits.store(now.waits, Relaxed);
+        self.bound.store(now.bound, Relaxed);
+    }
+    /// Step 2.
+    #[inline(always)]
+    pub fn then_look() {
         W::fence(SeqCst);
-    }
-    /// Something more urgent waits at its CPU from now on; then whoever published that reads what the others run. Fenced.
-    #[inline(always)]
-    pub fn publish_waiting(&self, urgency: u32) {
-        self.waiting.store(urgency, Relaxed);
-        W::fence(SeqCst);
-    }
-    /// Its CPU runs something more urgent. No fence: who reads the old value tells it in vain, nothing is missed.
-    #[inline(always)]
-    pub fn raise_running(&self, urgency: u32) {
-        self.running.store(urgency, Relaxed);
-    }
-    /// What waits at its CPU is less urgent, or nothing does. No fence: who reads the old value looks in vain.
-    #[inline(always)]
-    pub fn lower_waiting(&self, urgency: u32) {
-        self.waiting.store(urgency, Relaxed);
     }
     /// What its CPU runs.
     #[inline(always)]
-    pub fn running(&self) -> u32 {
-        self.running.load(Relaxed)
+    pub fn runs(&self) -> Urgency {
+        self.runs.load(Relaxed)
     }
     /// What waits at its CPU.
     #[inline(always)]
-    pub fn waiting(&self) -> u32 {
-        self.waiting.load(Relaxed)
+    pub fn waits(&self) -> Urgency {
+        self.waits.load(Relaxed)
+    }
+    /// What is bound to its CPU and waits there.
+    #[inline(always)]
+    pub fn bound(&self) -> Urgency {
+        self.bound.load(Relaxed)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Numbers are INTIDs: `irq/33-uart-pl011` is INTID 33. A descriptor is made when its line is mapped and stays; its address
 //! is in a table that dispatch indexes by INTID.
-use super::flow::Action;
+use super::{affinity::Affinity, flow::Action};
 use crate::{
     board::Board,
     bugs::{self, Bug},
@@ -63,6 +63,8 @@ pub(crate) struct Guarded {
     pub state: LineState,
     pub detector: Detector,
     pub trigger: Trigger,
+    /// Where it is taken.
+    pub affinity: Affinity,
     /// Requests may not have it: reserved for the kernel.
     pub requestable: bool,
     /// Per-CPU line (PPI).
@@ -110,6 +112,7 @@ impl Descriptor {
                 state: LineState::new(),
                 detector: Detector::new(),
                 trigger,
+                affinity: Affinity::INITIAL,
                 requestable: intid >= 16,
                 percpu,
             }),

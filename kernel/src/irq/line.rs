@@ -1,6 +1,6 @@
 //! What can be done with a line while its handler is installed, and how is a handler taken out?
 use super::{
-    domain::{self, Descriptor, Irq, gic},
+    domain::{Descriptor, Irq, gic},
     flow::{Action, apply},
 };
 use crate::{
@@ -20,7 +20,6 @@ use hw::{
     gic::Which,
 };
 use logic::{
-    cpus::CpuSet,
     flow::{Chip, InjectError},
     handshake::Wake,
     request::Flags,
@@ -180,19 +179,6 @@ impl Line {
         let me = thread::Ref(thread::current());
         self.line.actions().any(|a| a.thread.get() == Some(me))
     }
-}
-
-/// Routes a line to the first CPU of `cpus` (a bit each) that runs; its interrupts are taken there from now on. One that is
-/// pending is taken once, on the old or the new CPU.
-///
-/// # Errors
-/// Nothing was changed: [`Error::NotFound`]: the line is not mapped. [`Error::Invalid`]: a private line, which belongs to
-/// its CPU, or no CPU of `cpus` runs.
-pub fn set_affinity(_: &impl Context, irq: Irq, cpus: u64) -> Result<()> {
-    let line = domain::lookup(irq.intid()?).ok_or(Error::NotFound)?;
-    let running = percpu::online().and(CpuSet::from_bits(cpus as u32)).first().ok_or(Error::Invalid)?;
-    let affinity = percpu::area(running).affinity.get();
-    line.with(|_| gic().set_route(percpu::this().redistributor(), line.intid, affinity)).map_err(|_| Error::Invalid)
 }
 
 fn apply_now(chip: Chip, intid: u32) {

@@ -4,6 +4,7 @@
 //! IRQ thread's loop, finalising) with the line's state machine in `logic::flow`. `request` and `line` are what drivers
 //! see: how a handler is installed, and what can be done to its line afterwards.
 
+mod affinity;
 mod dispatch;
 mod domain;
 mod flow;
@@ -13,10 +14,11 @@ mod stats;
 mod thread;
 mod verify;
 
+pub use affinity::{Affinity, affinity, set_affinity};
 pub(crate) use dispatch::CpuCounts;
 pub use domain::{Irq, map, unmap};
 pub(crate) use domain::{gic, start, start_here};
-pub use line::{Line, set_affinity};
+pub use line::Line;
 pub(crate) use line::{set_debug_shirq, start_reaper};
 pub use logic::request::{Flags, Trigger};
 pub use request::{PerCpuLine, Request, request_percpu};

@@ -22,6 +22,7 @@ use hw::{
     gic::Sense,
 };
 use logic::{
+    cpus::CpuSet,
     flow::{OneShot, Settings},
     handshake::Handshake,
     policy::Policy,
@@ -246,7 +247,8 @@ fn make(
     handler: ThreadFn,
 ) -> Result<crate::thread::Ref> {
     let body = Box::new(move |cx: &mut ThreadCx| thread::body(line, action, cx, handler));
-    Builder::new(name).policy(policy).kind(Kind::Irq).make(body)
+    let cpu = super::affinity::effective(line).effective;
+    Builder::new(name).policy(policy).kind(Kind::Irq).affinity(CpuSet::of(cpu)).make(body)
 }
 
 /// Sets the trigger, links the action behind the others and starts the line up.

@@ -1,6 +1,6 @@
 //! How often did which line fire, and who serves it? What `irq` in the shell shows (IQ-22).
 use super::{
-    Flags, Trigger,
+    Affinity, Flags, Trigger,
     domain::{Descriptor, Irq, gic, lookup},
 };
 use crate::{
@@ -54,6 +54,8 @@ pub struct LineInfo {
     pub hwirq: u32,
     /// When it is taken to be asserted.
     pub trigger: Trigger,
+    /// Where it is taken; of a private line, nothing.
+    pub affinity: Affinity,
     /// 0: it can fire.
     pub depth: u32,
     /// Interrupts that nobody handled.
@@ -105,13 +107,14 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
         })
         .collect();
     let _ = line.config.up(cx);
-    let (trigger, depth) = line.with(|g| (g.trigger, g.state.depth()));
+    let (trigger, affinity, depth) = line.with(|g| (g.trigger, g.affinity, g.state.depth()));
     LineInfo {
         irq: Irq::new(line.intid),
         counts: core::array::from_fn(|cpu| percpu::area(cpu).irqs.by_intid[line.intid as usize].get()),
         chip: gic().name(),
         hwirq: line.intid,
         trigger,
+        affinity,
         depth,
         unhandled: line.unhandled.get(),
         handlers,

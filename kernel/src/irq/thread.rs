@@ -40,7 +40,7 @@ pub(super) fn body(
 ) {
     action.ready.complete(cx);
     let me = thread::current();
-    while let Some(taken) = action.run.next(&Interruptible) {
+    while let Some(taken) = action.run.next(&OfLine(line)) {
         if bugs::is_on(Bug::ClearAfterRun) {
             // As if RUN had not been taken yet.
             let _ = action.run.wake(Wake::PLAIN);
@@ -66,9 +66,9 @@ pub(super) fn body(
     action.exited.complete(cx);
 }
 
-/// How an IRQ thread sleeps.
-struct Interruptible;
-impl Sleeper for Interruptible {
+/// How an IRQ thread sleeps, and where it goes.
+struct OfLine(&'static Descriptor);
+impl Sleeper for OfLine {
     #[inline(always)]
     fn announce(&self) {
         sched::set_state(State::Interruptible);
@@ -80,6 +80,9 @@ impl Sleeper for Interruptible {
     #[inline(always)]
     fn stay_awake(&self) {
         sched::set_state(State::Running);
+    }
+    fn affinity_changed(&self) {
+        super::affinity::follow(self.0);
     }
 }
 

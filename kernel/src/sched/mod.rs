@@ -32,6 +32,7 @@ mod wake;
 
 pub use accounting::idle_ns;
 pub(crate) use accounting::runtime_ns;
+pub(crate) use affinity::bind;
 pub use affinity::{MigrateGuard, affinity, hook, migrate_disable, set_affinity};
 pub(crate) use class::{NORMAL, Slicing};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};

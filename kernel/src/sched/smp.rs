@@ -6,7 +6,8 @@
 //! - whoever leaves a thread waiting in a queue *publishes* how urgent it is, then looks for a less urgent CPU and **pushes**;
 //! - whoever makes a CPU less urgent publishes how urgent it is now, then looks for a more urgent thread and **pulls**.
 //!
-//! Both publish first and look afterwards, with a full fence in between: if the two meet, one of them sees the other.
+//! Both publish first and look afterwards, with a full fence in between: if the two meet, one of them sees the other
+//! ([`logic::balance`]).
 //!
 //! Nobody holds the locks of two queues. A thread that moves is taken out of its queue, its home is changed under that
 //! queue's lock, and it is put into the other queue: in between it is ready, in no queue, and in the hands of whoever
@@ -18,26 +19,23 @@ use super::{
     preempt::{prepare_preemption, stay_ready},
 };
 use crate::{
+    atomic_word::Word32,
     ipi,
     percpu::{self, MAX_CPUS, PerCpu},
     thread::{self, Ref, State, Traits},
     trace,
 };
 use core::sync::atomic::AtomicU32 as BootWord;
-use hw::atomic::{
-    AtomicU32,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
 use logic::{
+    balance::{Now, Urgency},
     policy::Level,
     runqueue::{Place, preempts},
 };
 
-/// How urgent something is that runs or wants to: 0 for the idle thread, or nobody; a thread's level plus one.
-pub(super) type Urgency = u32;
+/// The idle thread's, or nobody's.
 const NOBODY: Urgency = 0;
 
+/// How urgent a thread at this level is.
 pub(super) fn of_level(level: Level) -> Urgency {
     Urgency::from(level.get()) + 1
 }
@@ -46,22 +44,14 @@ pub(super) fn of_level(level: Level) -> Urgency {
 pub(super) struct Published {
     /// Other CPUs that run threads; changed while they start, when nobody minds an old value.
     others: BootWord,
-    /// Of what runs here, or will as soon as it can.
-    runs: AtomicU32,
-    /// Of the most urgent thread that waits here and may run elsewhere.
-    waits: AtomicU32,
-    /// Of the thread that comes next here, if it waits and may not run elsewhere: the running one could make room.
-    bound: AtomicU32,
+    urgencies: Words,
 }
+type Words = logic::balance::Published<Word32>;
 
 impl Published {
     pub(super) const fn new() -> Self {
-        Self {
-            others: BootWord::new(0),
-            runs: AtomicU32::new(NOBODY),
-            waits: AtomicU32::new(NOBODY),
-            bound: AtomicU32::new(NOBODY),
-        }
+        let urgencies = Words::new(Word32::new(NOBODY), Word32::new(NOBODY), Word32::new(NOBODY));
+        Self { others: BootWord::new(0), urgencies }
     }
 }
 
@@ -74,8 +64,8 @@ impl CpuQueue {
     pub(crate) fn set_others(&self, others: u32) {
         self.published.others.store(others, core::sync::atomic::Ordering::Relaxed);
     }
-    fn runs(&self) -> Urgency {
-        self.published.runs.load(Relaxed)
+    fn known(&self) -> &Words {
+        &self.published.urgencies
     }
     /// Tells the other CPUs what is here. The lock is held.
     fn publish(&self, q: &Inner) {
@@ -85,9 +75,8 @@ impl CpuQueue {
         let stuck = next.is_none()
             && q.ready.movable_level().map_or(NOBODY, of_level) < first
             && q.running.is_some_and(|t| t.may_leave());
-        self.published.runs.store(running_urgency(q).max(first), Relaxed);
-        self.published.waits.store(waits, Relaxed);
-        self.published.bound.store(if stuck { first } else { NOBODY }, Relaxed);
+        let (runs, bound) = (running_urgency(q).max(first), if stuck { first } else { NOBODY });
+        self.known().publish(Now { runs, waits, bound });
     }
 }
 
@@ -114,7 +103,7 @@ fn least_urgent(t: Ref, below: Urgency) -> Option<&'static PerCpu> {
         return None;
     }
     let usable = t.affinity.get().and(percpu::online()).iter().map(percpu::area);
-    let least = usable.map(|cpu| (cpu.runqueue.runs(), cpu)).min_by_key(|&(runs, _)| runs);
+    let least = usable.map(|cpu| (cpu.runqueue.known().runs(), cpu)).min_by_key(|&(runs, _)| runs);
     least.filter(|&(runs, _)| runs < below).map(|(_, cpu)| cpu)
 }
 
@@ -284,7 +273,7 @@ fn make_ready_elsewhere(t: Ref, due: impl FnOnce(u32) -> bool) -> bool {
     }
     // Where it was before if it runs there at once, else where it displaces the least.
     let urgency = of_level(t.level.get());
-    let stays = t.may_run_on(home) && home.runqueue.runs() < urgency;
+    let stays = t.may_run_on(home) && home.runqueue.known().runs() < urgency;
     if !stays && let Some(cpu) = least_urgent(t, if t.may_run_on(home) { urgency } else { Urgency::MAX }) {
         t.set_home(cpu);
     }
@@ -319,7 +308,7 @@ pub(super) fn place(t: Ref) {
             ipi::resched(home);
         }
         // Published; now look: whoever becomes less urgent from here on sees it waiting.
-        fence(SeqCst);
+        Words::then_look();
         if preempting {
             return;
         }
@@ -369,7 +358,7 @@ fn take_back(t: Ref, from: &'static PerCpu, to: &'static PerCpu) -> bool {
 /// queue is locked. The running thread may have to be preempted afterwards.
 fn balance(here: &'static PerCpu) {
     // What was published is seen by whoever is not seen below.
-    fence(SeqCst);
+    Words::then_look();
     for _ in 0..MAX_CPUS {
         if !push(here) {
             break;
@@ -381,8 +370,8 @@ fn balance(here: &'static PerCpu) {
 
 /// Sends the most urgent waiting thread that finds a better CPU there. False if there is none.
 fn push(here: &'static PerCpu) -> bool {
-    let waits = here.runqueue.published.waits.load(Relaxed);
-    if waits == NOBODY || others(here).all(|cpu| cpu.runqueue.runs() >= waits) {
+    let waits = here.runqueue.known().waits();
+    if waits == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= waits) {
         return false;
     }
     // SAFETY: interrupts are masked; unlocked below.
@@ -406,14 +395,14 @@ fn push(here: &'static PerCpu) -> bool {
 /// Fetches the most urgent thread that waits elsewhere, if it is more urgent than what runs here.
 fn pull(here: &'static PerCpu) {
     let mut asked = percpu::online().without(here.id.get());
-    while let Some(cpu) = asked.iter().map(percpu::area).max_by_key(|cpu| cpu.runqueue.published.waits.load(Relaxed)) {
-        let runs = here.runqueue.runs();
+    while let Some(cpu) = asked.iter().map(percpu::area).max_by_key(|cpu| cpu.runqueue.known().waits()) {
+        let runs = here.runqueue.known().runs();
         asked = asked.without(cpu.id.get());
-        if cpu.runqueue.published.bound.load(Relaxed) > runs {
+        if cpu.runqueue.known().bound() > runs {
             // What runs there could come here: that CPU knows what.
             ipi::resched(cpu);
         }
-        if cpu.runqueue.published.waits.load(Relaxed) > runs && fetch(cpu, here, runs) {
+        if cpu.runqueue.known().waits() > runs && fetch(cpu, here, runs) {
             return;
         }
     }
@@ -437,8 +426,8 @@ fn fetch(from: &'static PerCpu, here: &'static PerCpu, above: Urgency) -> bool {
 /// If the thread that comes next here may run nowhere else, and the running one may run where something less urgent does,
 /// the running one goes (SC-11.6).
 fn make_room(here: &'static PerCpu) {
-    let bound = here.runqueue.published.bound.load(Relaxed);
-    if bound == NOBODY || others(here).all(|cpu| cpu.runqueue.runs() >= bound) {
+    let bound = here.runqueue.known().bound();
+    if bound == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= bound) {
         return;
     }
     // SAFETY: interrupts are masked; unlocked below.

@@ -87,7 +87,7 @@ impl CpuQueue {
         running.preempt.own() == 0
     }
     /// How urgent what runs here is, whatever was published.
-    fn actual(&self) -> smp::Urgency {
+    fn actual(&self) -> logic::balance::Urgency {
         // SAFETY: the verifier's moment: nobody changes anything.
         let q = unsafe { &*self.inner.get() };
         smp::running_urgency(q)

@@ -3,7 +3,7 @@ use crate::{
     explore,
     word::{Orders, Word, Written},
 };
-use logic::balance::Published;
+use logic::balance::{Now, Published};
 use loom::thread;
 use std::sync::Arc;
 
@@ -13,19 +13,21 @@ const HIGH: u32 = 9;
 
 /// At A a thread comes to wait, while B turns from something more to something less urgent.
 fn one_sees_the_other<O: Orders>() {
-    let cpu = || Published::<Word<O>>::new(Word::new(HIGH), Word::new(0));
+    let cpu = || Published::<Word<O>>::new(Word::new(HIGH), Word::new(0), Word::new(0));
     let cpus = Arc::new([cpu(), cpu()]);
     let b = {
         let cpus = Arc::clone(&cpus);
         thread::spawn(move || {
             let [a, b] = &*cpus;
-            b.publish_running(LOW);
-            a.waiting() == WAITS
+            b.publish(Now { runs: LOW, ..Now::default() });
+            Published::<Word<O>>::then_look();
+            a.waits() == WAITS
         })
     };
     let [a, b_published] = &*cpus;
-    a.publish_waiting(WAITS);
-    let a_tells = b_published.running() == LOW;
+    a.publish(Now { runs: HIGH, waits: WAITS, bound: 0 });
+    Published::<Word<O>>::then_look();
+    let a_tells = b_published.runs() == LOW;
     let b_pulls = b.join().unwrap();
     assert!(a_tells || b_pulls, "the thread waits beside a CPU that could run it");
 }

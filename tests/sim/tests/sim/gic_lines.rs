@@ -11,6 +11,7 @@ use kernel::{
     Error,
     irq::{self as lines, Flags, Handled, Irq, Primary, Request, Trigger, inject},
 };
+use logic::cpus::CpuSet;
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::SeqCst},
@@ -307,18 +308,23 @@ fn state_of_intids_that_have_none_is_refused() {
 /// G3-13.2: a PPI has no affinity. G3-14.2: an enabled SPI is masked while its route changes. G3-14.3: some CPU has to run.
 #[test]
 fn affinity_is_of_shared_lines_and_changes_while_they_are_masked() {
-    run(|cx| {
-        assert_eq!(lines::set_affinity(cx, Irq::ppi(11), 1), Err(Error::Invalid), "the timer's");
-        assert_eq!(lines::set_affinity(cx, LINE_60, 1), Err(Error::NotFound), "not mapped");
+    crate::harness::smp(2, |cx| {
+        assert_eq!(lines::set_affinity(cx, Irq::ppi(11), CpuSet::of(0)), Err(Error::Invalid), "the timer's");
+        assert_eq!(lines::set_affinity(cx, LINE_60, CpuSet::of(0)), Err(Error::NotFound), "not mapped");
         let (line, runs) = counting(cx, LINE_60, Trigger::EdgeRising);
-        for cpus in [0, 0b10, 1 << 63] {
+        for cpus in [0, 0b100, 1 << 31] {
+            let cpus = CpuSet::from_bits(cpus);
             let log = logged(|| assert_eq!(lines::set_affinity(cx, LINE_60, cpus), Err(Error::Invalid)));
             assert_eq!(log, [""; 0], "no write");
         }
-        let log = logged(|| lines::set_affinity(cx, LINE_60, 0b11).unwrap());
-        let written: Vec<_> = log.iter().filter(|line| line.contains("<-")).map(String::as_str).collect();
-        assert_eq!(written, ["GICD+0x184 <- 0x10000000", "GICD+0x61e0 <- 0x0", "GICD+0x104 <- 0x10000000"]);
+        let log = logged(|| lines::set_affinity(cx, LINE_60, CpuSet::of(1)).unwrap());
+        let written: Vec<_> =
+            log.iter().filter(|line| line.starts_with("GICD") && line.contains("<-")).map(String::as_str).collect();
+        assert_eq!(written, ["GICD+0x184 <- 0x10000000", "GICD+0x61e0 <- 0x1", "GICD+0x104 <- 0x10000000"]);
+        let log = logged(|| lines::set_affinity(cx, LINE_60, CpuSet::ALL).unwrap());
+        assert!(!log.iter().any(|line| line.starts_with("GICD")), "it may stay where it is: {log:?}");
         pend(cx, LINE_60);
+        kernel::time::sleep(cx, crate::harness::ms(1)).unwrap();
         assert_eq!(runs.load(SeqCst), 1);
         line.free(cx).unwrap();
     });

@@ -19,6 +19,7 @@ mod irq_priority;
 mod irq_request;
 mod irq_rules;
 mod irq_shared;
+mod irq_smp;
 mod irq_thread;
 mod locks;
 mod log;

@@ -104,7 +104,7 @@ fn a_woken_thread_displaces_the_least() {
         }
         // The hard handler runs on CPU 0, which the line is sent to.
         let line = hard_line(cx, 100, move |cx| gate.up(cx).unwrap());
-        irq::set_affinity(cx, line.irq(), 1).unwrap();
+        irq::set_affinity(cx, line.irq(), CpuSet::of(0)).unwrap();
         for n in 0..3 {
             sim::at(BEGIN + n * MS, sim::Injection::Pend(100));
         }

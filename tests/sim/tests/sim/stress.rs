@@ -85,7 +85,7 @@ fn step(cx: &mut ThreadCx, rng: &Rng, shared: &Shared) {
         _ => {
             let line = Irq::new(FIRST_LINE + rng.below(LINES.into()) as u32);
             if rng.below(3) == 0 {
-                irq::set_affinity(cx, line, some_cpus(rng, shared.cpus).bits().into()).unwrap();
+                irq::set_affinity(cx, line, some_cpus(rng, shared.cpus)).unwrap();
             }
             irq::inject::pend(cx, line).unwrap();
         }
