@@ -198,6 +198,7 @@ fn warning(w: Warning) {
         Warning::WakeTimeout => report::warn!("GIC: redistributor does not wake"),
         Warning::NoRedistributor(a) => report::warn!("GIC: no redistributor for MPIDR {:#x}", a),
         Warning::FixedTrigger(i) => report::warn!("GIC: the trigger of PPI {} is fixed", i),
+        Warning::CannotSgi(a) => report::warn!("GIC: can't SGI to MPIDR {:#x}: no range selector", a),
     }
 }
 

@@ -11,6 +11,8 @@ pub mod stack;
 mod switch;
 mod vectors;
 
+pub use vectors::interrupted;
+
 /// Atomics are the CPU's own.
 pub mod atomic {
     pub use core::sync::atomic::{
@@ -131,10 +133,19 @@ pub mod cpu {
         // SAFETY: waiting has no effect on memory; the barrier completes what devices must see before.
         unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
     }
-    /// Tells the CPU that it is spinning.
+    /// This CPU does nothing any more.
+    pub fn halt() -> ! {
+        loop {
+            super::irqs::disable();
+            wait_for_interrupt();
+        }
+    }
+    /// Tells the CPU that it is spinning: `isb` takes a moment and leaves the bus alone; at `yield` QEMU, where its CPUs take
+    /// turns (`-icount`), lets the next one go on instead of having this one spin its turn away.
     #[inline(always)]
     pub fn relax() {
-        core::hint::spin_loop();
+        // SAFETY: a hint and a barrier.
+        unsafe { asm!("yield", "isb", options(nomem, nostack, preserves_flags)) };
     }
 }
 
@@ -220,10 +231,7 @@ pub mod power {
         let block = [ADP_STOPPED_APPLICATION_EXIT, code as u64];
         // SAFETY: SYS_EXIT reads the two words that its parameter points to.
         unsafe { super::semihost(0x18, block.as_ptr() as usize) };
-        loop {
-            super::irqs::disable();
-            super::cpu::wait_for_interrupt();
-        }
+        super::cpu::halt()
     }
     /// Resets the system through PSCI's SYSTEM_RESET (Arm DEN0022 5.1.9); without PSCI it ends the run with status 1.
     pub fn reset() -> ! {

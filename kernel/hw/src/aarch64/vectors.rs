@@ -16,6 +16,8 @@ use core::arch::global_asm;
 
 /// Bytes of an interrupt's frame.
 const FRAME: usize = 192;
+/// Where in it the frame record is.
+const RECORD: usize = 16;
 const FAULT_SIZE: usize = (size_of::<Fault>() + 15) & !15;
 
 global_asm!(
@@ -72,9 +74,9 @@ global_asm!(
     "frame_save",
     "mrs x0, elr_el1",
     "mrs x1, spsr_el1",
-    "stp x29, x0, [sp, #16]",
+    "stp x29, x0, [sp, #{record}]",
     "str x1, [sp, #176]",
-    "add x29, sp, #16",
+    "add x29, sp, #{record}",
     "msr spsel, #1",
     "bl {interrupt}",
     "b __hw_interrupt_return",
@@ -100,7 +102,7 @@ global_asm!(
     "cbz x1, 1f",
     "bl {switch}",
     "bl {switched}",
-    "1: ldp x29, x0, [sp, #16]",
+    "1: ldp x29, x0, [sp, #{record}]",
     "ldr x1, [sp, #176]",
     "msr elr_el1, x0",
     "msr spsr_el1, x1",
@@ -151,6 +153,7 @@ global_asm!(
     "b .",
     ".text",
     frame = const FRAME,
+    record = const RECORD,
     slots = sym cpu_stacks::SLOTS,
     slot_shift = const cpu_stacks::SLOT_SHIFT,
     slot_mask = const cpu_stacks::SLOT - 1,
@@ -161,6 +164,15 @@ global_asm!(
     switched = sym crate::upcall::__tophalf_switched,
     fault = sym fault,
 );
+
+/// Where the frame record (frame pointer, interrupted instruction) of what an interrupt has interrupted lies. In an
+/// interrupt.
+pub fn interrupted() -> usize {
+    let frame: usize;
+    // SAFETY: reads a register: the thread's stack pointer, which the vector left at the frame.
+    unsafe { core::arch::asm!("mrs {}, sp_el0", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    frame + RECORD
+}
 
 unsafe extern "C" fn fault(fault: &Fault) -> ! {
     // SAFETY: from the vector, on the fault stack.

@@ -5,6 +5,7 @@
 
 pub mod v3;
 mod v3_cpu;
+mod v3_sgi;
 
 use crate::mmio::{Reg, Wo};
 use tock_registers::interfaces::Writeable;
@@ -14,6 +15,8 @@ pub use v3::{Distributor, Facts as V3Facts, Redistributor, Region};
 pub const SPECIAL: u32 = 1020;
 /// "No pending interrupt" of an acknowledge.
 pub const NONE_PENDING: u32 = 1023;
+/// INTIDs below this one are software-generated interrupts (2.2.1).
+pub const SGIS: u32 = 16;
 /// First SPI.
 pub const FIRST_SPI: u32 = 32;
 /// Priority that every line gets until told otherwise.
@@ -72,6 +75,8 @@ pub enum Warning {
     NoRedistributor(u64),
     /// The trigger of a PPI is fixed and is not what was asked for.
     FixedTrigger(u32),
+    /// No SGI reaches the CPU with this affinity: Aff0 is 16 or more and the controller has no range selector.
+    CannotSgi(u64),
 }
 
 /// A write-one register and the bit to write.
@@ -159,6 +164,25 @@ impl Gic {
         match self {
             Gic::V3(d) if d.end() == End::Split => v3_cpu::deactivate(intid),
             Gic::V3(_) => v3_cpu::drop_priority(intid),
+        }
+    }
+    /// Sends SGI `id` to the CPUs with these affinities: on each it becomes pending, if it is not already. Stores made
+    /// before this are seen there by whoever the interrupt lets run.
+    ///
+    /// CPUs that differ in the low four bits of Aff0 only, and come one after another, share a register write. One that
+    /// cannot be reached is left out, with a warning the first time.
+    ///
+    /// # Errors
+    /// Nothing is sent: [`GicError::Invalid`]: no such SGI, or no CPU. [`GicError::Unsupported`]: none can be reached.
+    #[inline]
+    pub fn send_sgi(
+        &self,
+        id: u32,
+        affinities: impl IntoIterator<Item = u64>,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<(), GicError> {
+        match self {
+            Gic::V3(d) => d.sgis.send(id, affinities, warn),
         }
     }
     /// Running priority of this CPU, 0xFF when idle.

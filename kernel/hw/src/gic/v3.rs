@@ -3,7 +3,7 @@
 //! Set and clear registers are write-only here with a read-only alias, so a bit is never changed by read-modify-write,
 //! which would disable or end the neighbours. Mask, unmask and state changes of different lines need no lock; the
 //! trigger (two bits in a shared word) does: [`Distributor::set_sense`] is called under the kernel's configuration lock.
-use super::{DEFAULT_PRIORITY, End, FIRST_SPI, GicError, SPECIAL, Sense, Strobe, Warning, Which, v3_cpu};
+use super::{DEFAULT_PRIORITY, End, FIRST_SPI, GicError, SPECIAL, Sense, Strobe, Warning, Which, v3_cpu, v3_sgi::Sgis};
 use crate::{
     clock,
     mmio::{Mmio, Reg, Ro, Rw, Wo},
@@ -15,7 +15,7 @@ use tock_registers::{
 
 register_bitfields! { u32,
     GICD_CTLR [ GRP1 OFFSET(1) NUMBITS(1) [], ARE OFFSET(4) NUMBITS(1) [], DS OFFSET(6) NUMBITS(1) [], RWP OFFSET(31) NUMBITS(1) [] ],
-    GICD_TYPER [ IT_LINES OFFSET(0) NUMBITS(5) [] ],
+    GICD_TYPER [ IT_LINES OFFSET(0) NUMBITS(5) [], RSS OFFSET(26) NUMBITS(1) [] ],
     GICR_CTLR [ RWP OFFSET(3) NUMBITS(1) [] ],
     GICR_WAKER [ PROCESSOR_SLEEP OFFSET(1) NUMBITS(1) [], CHILDREN_ASLEEP OFFSET(2) NUMBITS(1) [] ],
     PIDR2 [ ARCH OFFSET(4) NUMBITS(4) [] ]
@@ -71,6 +71,7 @@ pub struct Distributor {
     end: End,
     /// `RWP` was seen to clear whenever it was waited for.
     rwp_works: bool,
+    pub(super) sgis: Sgis,
 }
 
 /// The woken redistributor of one CPU, with its CPU interface started.
@@ -123,8 +124,10 @@ impl Distributor {
             return Err(GicError::Unsupported);
         }
         let typer: Reg<u32, GICD_TYPER::Register, Ro> = base.reg(4);
+        let typer = typer.extract();
         let lines = (32 * (typer.read(GICD_TYPER::IT_LINES) + 1)).min(SPECIAL);
-        let mut this = Self { base, regions: facts.regions, lines, end, rwp_works: true };
+        let sgis = Sgis::new(typer.is_set(GICD_TYPER::RSS));
+        let mut this = Self { base, regions: facts.regions, lines, end, rwp_works: true, sgis };
         this.ctlr().set(0);
         this.wait(warn);
         for n in 1..lines.div_ceil(32) {

@@ -30,6 +30,9 @@ pub struct Config {
     pub uart_intid: u32,
     /// Clock of the PL011 in Hz: with its divisors the length of a bit, hence of the receive time-out.
     pub uart_clock: u64,
+    /// Whether SGIs reach CPUs whose Aff0 is 16 or more: as the distributor says (`GICD_TYPER.RSS`), and as the CPU
+    /// interfaces do (`ICC_CTLR_EL1.RSS`).
+    pub sgi_ranges: (bool, bool),
     /// PPI of the virtual timer.
     pub timer_intid: u32,
     /// How many reads of `CTLR` see `RWP` set after a write that needs time.
@@ -136,6 +139,7 @@ impl Default for Config {
             uart: 0x0900_0000,
             uart_intid: 33,
             uart_clock: 24_000_000,
+            sgi_ranges: (false, false),
             timer_intid: 27,
             rwp_reads: 2,
             wake_reads: 2,

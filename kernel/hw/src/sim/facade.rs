@@ -112,6 +112,12 @@ pub mod cpu {
         machine().wait_for_interrupt();
         point();
     }
+    /// This CPU does nothing any more.
+    #[track_caller]
+    pub fn halt() -> ! {
+        point();
+        machine().halt()
+    }
     /// A spin hint: others go on and a little time passes.
     #[track_caller]
     pub fn relax() {

@@ -21,7 +21,7 @@ use std::{
 pub(super) struct Cpu {
     /// The context that this CPU executes. No two CPUs name the same.
     pub runs: Cell<Id>,
-    /// Whether it was started.
+    /// Whether it was started and has not halted.
     pub online: Cell<bool>,
     /// Whether it waits for an interrupt.
     pub asleep: Cell<bool>,

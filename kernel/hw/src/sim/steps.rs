@@ -16,6 +16,8 @@ pub(super) enum Why {
     Busy,
     /// It leaves this stack for another one.
     Switches,
+    /// It does nothing any more.
+    Halts,
     /// It takes an interrupt here.
     Interrupted,
 }
@@ -85,6 +87,7 @@ impl Machine {
                 Why::Waits => ", waits for an interrupt",
                 Why::Busy => ", busy",
                 Why::Switches => ", switches",
+                Why::Halts => ", halts",
                 Why::Interrupted => ", interrupted",
             };
             let (file, line) = (step.at.file(), step.at.line());

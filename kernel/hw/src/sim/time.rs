@@ -96,6 +96,14 @@ impl Machine {
         }
     }
 
+    /// The running CPU executes nothing any more.
+    #[track_caller]
+    pub fn halt(&self) -> ! {
+        self.cpu().online.set(false);
+        self.step_ends(Location::caller(), Why::Halts);
+        self.leave_for_good()
+    }
+
     #[track_caller]
     pub fn relax(&self) {
         let spins = &self.cpu().spins;

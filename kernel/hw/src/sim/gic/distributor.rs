@@ -12,6 +12,8 @@ const DS: u32 = 1 << 6;
 const RWP: u32 = 1 << 31;
 /// `GICD_TYPER` without the number of lines: affinity 3 valid, no 1-of-N, 16-bit INTIDs, LPIs.
 const TYPER: u32 = 0x037a_0000;
+/// `GICD_TYPER.RSS`: SGIs can be sent to any Aff0.
+const RSS: u32 = 1 << 26;
 
 impl Gic {
     pub fn read_distributor(&mut self, offset: usize, width: usize) -> u64 {
@@ -20,7 +22,7 @@ impl Gic {
         }
         let value = match (offset, width) {
             (0x0, 4) => self.ctlr | DS | if count_down(&mut self.rwp) { RWP } else { 0 },
-            (0x4, 4) => TYPER | (self.lines.div_ceil(32) - 1),
+            (0x4, 4) => TYPER | if self.sgi_ranges.0 { RSS } else { 0 } | (self.lines.div_ceil(32) - 1),
             (0x8, 4) => 0x43b,
             (0xffe8, 4) => PIDR2,
             _ => match bank::decode(offset, width) {

@@ -4,6 +4,8 @@ use super::{Gic, NONE, SPI};
 const EOI_MODE: u64 = 1 << 1;
 /// `ICC_CTLR_EL1`: affinity 3 valid, 24-bit INTIDs.
 const CTLR: u64 = 1 << 15 | 1 << 11;
+/// SGIs can be sent to any Aff0.
+const RSS: u64 = 1 << 18;
 /// No interrupt is active.
 const IDLE: u8 = 0xff;
 
@@ -79,7 +81,10 @@ impl Gic {
             "IccRpr" => interface.running().into(),
             "IccPmr" => interface.pmr.into(),
             "IccBpr1" => interface.bpr.into(),
-            "IccCtlr" => CTLR | u64::from(interface.bits - 1) << 8 | if interface.eoi_mode { EOI_MODE } else { 0 },
+            "IccCtlr" => {
+                let mode = if interface.eoi_mode { EOI_MODE } else { 0 };
+                CTLR | if self.sgi_ranges.1 { RSS } else { 0 } | u64::from(interface.bits - 1) << 8 | mode
+            }
             // System registers only, no bypass: all ones and fixed, unless a higher level keeps them away.
             "IccSre" => {
                 if self.quirks.sre_reads_zero {
@@ -164,6 +169,10 @@ impl Gic {
         let field = |low: u32, bits: u32| (value >> low) as u32 & ((1 << bits) - 1);
         let (bit, cluster) = (1 << field(24, 4), field(48, 8) << 24 | field(32, 8) << 16 | field(16, 8) << 8);
         let (list, range) = (field(0, 16), field(44, 4));
+        assert!(
+            range == 0 || self.sgi_ranges == (true, true),
+            "ICC_SGI1R <- {value:#x}: a range selector without RSS, which is UNPREDICTABLE"
+        );
         for (n, core) in self.cores.iter_mut().enumerate() {
             let aff0 = core.affinity & 0xff;
             let named = core.affinity & !0xff == cluster && aff0 / 16 == range && list >> (aff0 % 16) & 1 != 0;

@@ -57,6 +57,8 @@ pub(in crate::sim) struct Gic {
     /// Reads that see `RWP` after a write that needs time.
     rwp_reads: u32,
     wake_reads: u32,
+    /// `RSS` of the distributor and of the CPU interfaces.
+    sgi_ranges: (bool, bool),
     regions: Vec<Redistributors>,
     /// `EnableGrp0`, `EnableGrp1`, `ARE`.
     ctlr: u32,
@@ -82,6 +84,7 @@ impl Gic {
             lines: config.lines.min(1020),
             rwp_reads: if config.quirks.rwp_stuck { u32::MAX } else { config.rwp_reads },
             wake_reads: if config.quirks.never_wakes { u32::MAX } else { config.wake_reads },
+            sgi_ranges: config.sgi_ranges,
             regions: config.regions(),
             ctlr: if config.quirks.affinity_routing_off { 0 } else { distributor::ARE } | config.firmware.ctlr,
             rwp: 0,

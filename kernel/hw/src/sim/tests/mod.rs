@@ -5,6 +5,7 @@ mod devices;
 mod drivers;
 mod facts;
 mod interrupts;
+mod ipis;
 mod kernel;
 mod runs;
 mod time;
