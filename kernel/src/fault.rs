@@ -2,7 +2,7 @@
 //!
 //! One report: what happened, where, which thread, all registers, and the calls that led there. Then the machine stops. A fault
 //! while reporting stops it at once; one on another CPU leaves the report alone.
-use crate::{report, stacks, thread};
+use crate::{ipi, report, sched, stacks, thread};
 use aarch64_esr::Cause;
 use core::fmt::Write;
 use hw::{
@@ -20,12 +20,11 @@ const DEPTH: usize = 32;
 
 #[unsafe(no_mangle)]
 extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
-    report::begin_stop();
+    let running = report::begin_stop();
     let out = &mut report::Text;
     let cause = Cause::of(fault);
     let guard = cause.is_abort().then(|| Guard::of(fault.far as usize)).flatten();
     let me = thread::current();
-    crate::console::make_way();
     let _ = write!(out, "\nBUG: ");
     let _ = match guard {
         Some(Guard::Thread) => write!(out, "stack overflow of thread {} ({})", me.id(), me.name()),
@@ -36,7 +35,8 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
     };
     let _ = writeln!(
         out,
-        "\n  FAR={:#x} ESR={:#x} ELR=[<{:#018x}>] SPSR={:#x} SP={:#x} vector {}, preempt count {:#x}",
+        " on CPU {}\n  FAR={:#x} ESR={:#x} ELR=[<{:#018x}>] SPSR={:#x} SP={:#x} vector {}, preempt count {:#x}",
+        report::this_cpu(),
         fault.far,
         fault.esr,
         fault.elr,
@@ -51,6 +51,7 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
         }
         let _ = writeln!(out);
     }
+    report::name_running(out, running);
     let _ = writeln!(out, "backtrace:");
     frame(out, 0, fault.elr as usize);
     walk(out, 1, fault.x[29] as usize);
@@ -83,30 +84,54 @@ fn frame(out: &mut report::Text, n: usize, address: usize) {
     let _ = writeln!(out, "  #{n:<2} [<{address:#018x}>]");
 }
 
-/// Follows frame records from `fp` on: pairs of the caller's frame pointer and the return address.
-fn walk(out: &mut report::Text, first: usize, mut fp: usize) {
+/// Why a chain of frame records ends.
+enum End {
+    /// At the thread's first function.
+    Root,
+    /// A frame pointer that leads nowhere.
+    Frame(usize),
+    /// A return address that leads nowhere.
+    Return(usize),
+    /// After [`DEPTH`] frames.
+    Deep,
+}
+impl End {
+    fn note(&self, out: &mut report::Text) {
+        let _ = match self {
+            End::Root => Ok(()),
+            End::Frame(fp) => writeln!(out, "  (frame pointer {fp:#x} is not on a stack)"),
+            End::Return(address) => writeln!(out, "  (return address {address:#x} is not code)"),
+            End::Deep => writeln!(out, "  (more than {DEPTH} frames)"),
+        };
+    }
+}
+
+/// Follows frame records from `fp` on: pairs of the caller's frame pointer and the return address. Hands out the addresses.
+fn follow(first: usize, mut fp: usize, mut each: impl FnMut(usize, usize)) -> End {
     for n in first..DEPTH {
         if fp == 0 {
-            return;
+            return End::Root;
         }
         if !fp.is_multiple_of(16) || !is_stack(fp) {
-            let _ = writeln!(out, "  (frame pointer {fp:#x} is not on a stack)");
-            return;
+            return End::Frame(fp);
         }
         // SAFETY: an aligned address on a mapped stack.
         let (caller, address) =
             unsafe { ((fp as *const usize).read_volatile(), (fp as *const usize).add(1).read_volatile()) };
         if address == 0 {
-            return;
+            return End::Root;
         }
         if !mmu::is_code(address) {
-            let _ = writeln!(out, "  (return address {address:#x} is not code)");
-            return;
+            return End::Return(address);
         }
-        frame(out, n, address);
+        each(n, address);
         fp = caller;
     }
-    let _ = writeln!(out, "  (more than {DEPTH} frames)");
+    End::Deep
+}
+
+fn walk(out: &mut report::Text, first: usize, fp: usize) {
+    follow(first, fp, |n, address| frame(out, n, address)).note(out);
 }
 
 /// Whether a frame record can lie here.
@@ -125,20 +150,45 @@ pub(crate) fn backtrace_here() {
     walk(out, 0, fp);
 }
 
-/// The calls of a thread that does not run, printed at once.
+/// The calls that the thread is in that this CPU's interrupt has interrupted.
+pub(crate) fn backtrace_interrupted(out: &mut report::Text) {
+    walk(out, 0, hw::aarch64::interrupted());
+}
+
+/// The calls that a thread is in, printed at once. Of one that runs on another CPU, that CPU tells.
+///
+/// # Errors
+/// [`NotFound`](crate::Error::NotFound): no such live thread.
 pub fn backtrace_of(cx: &mut crate::ThreadCx, id: crate::thread::ThreadId) -> crate::Result<()> {
-    let _ = cx;
     let thread = thread::table::find(id).ok_or(crate::Error::NotFound)?;
-    let out = &mut report::Text;
-    let _ = writeln!(out, "backtrace of thread {id} ({}):", thread.name());
+    let heading = |out: &mut report::Text| _ = writeln!(out, "backtrace of thread {id} ({}):", thread.name());
     if core::ptr::eq(thread.0, thread::current()) {
-        backtrace_here();
+        report::whole(|out| {
+            heading(out);
+            backtrace_here();
+        });
         return Ok(());
     }
-    // SAFETY: the thread does not run on this, the only CPU; its stack stays mapped.
-    let (fp, pc) = unsafe { thread.context.frame() };
-    frame(out, 0, pc);
-    walk(out, 1, fp);
+    // Printing takes long: the addresses are collected before.
+    let mut addresses = heapless::Vec::<usize, DEPTH>::new();
+    let followed = sched::while_suspended(thread, || {
+        // SAFETY: it does not run, and its stack stays mapped.
+        let (fp, pc) = unsafe { thread.context.frame() };
+        // There is room for as many as are handed out.
+        let _ = addresses.push(pc);
+        follow(1, fp, |_, address| _ = addresses.push(address))
+    });
+    match followed {
+        Ok(end) => report::whole(|out| {
+            heading(out);
+            addresses.iter().enumerate().for_each(|(n, &address)| frame(out, n, address));
+            end.note(out);
+        }),
+        Err(cpu) => {
+            report::whole(heading);
+            ipi::backtrace(cx, crate::CpuSet::of(cpu));
+        }
+    }
     Ok(())
 }
 

@@ -40,7 +40,7 @@ mod error;
 pub mod fault;
 #[cfg(target_os = "none")]
 pub mod heap;
-mod ipi;
+pub mod ipi;
 pub mod irq;
 pub mod irq_flags;
 pub mod log;
@@ -68,7 +68,7 @@ pub mod verify;
 pub use context_check::hook as sleep_hook;
 pub use cx::{AtomicCx, BhCx, Context, HardIrqCx, IrqOff, ThreadCx};
 pub use error::{Error, Result};
-pub use logic::policy::Policy;
+pub use logic::{cpus::CpuSet, policy::Policy};
 
 /// What [`main!`] needs at its place of use.
 #[doc(hidden)]

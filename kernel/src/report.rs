@@ -1,20 +1,31 @@
 //! What does the kernel say when something is wrong, past all threads?
 //!
 //! Warnings, BUGs and panics are plain text, written at once in whatever context they happen. A warning goes on; a BUG or
-//! panic stops the machine with a non-zero exit code. Code addresses are printed as `[<0x…>]`, which the host tool
-//! resolves.
-use crate::{sync::raw::SpinWord, thread};
+//! panic halts the other CPUs, then stops the machine with a non-zero exit code. Code addresses are printed as `[<0x…>]`,
+//! which the host tool resolves.
+//!
+//! Texts of several CPUs come one after the other, each whole. A text of a CPU that is in the middle of one, a report about
+//! a report, does not wait.
+use crate::{ipi, percpu, sync::raw::SpinWord, thread};
 use core::{
     fmt::{self, Write},
     panic::Location,
 };
-use hw::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use hw::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use logic::cpus::CpuSet;
 
 /// Exit code of a machine that a BUG, panic or unexpected exception stopped.
 pub const EXIT_BUG: i32 = 101;
 /// Warnings of one call site in a second; more are counted only.
 const WINDOW_SECONDS: u64 = 1;
 const SITES: usize = 16;
+/// How long a text waits for that of another CPU, in parts of a second: 100 ms. Then it is printed into it.
+const PATIENCE: u64 = 10;
+/// No CPU's affinity.
+const NOBODY: u64 = u64::MAX;
 
 /// A call site that was let through, and until when it is not again.
 struct Limited {
@@ -30,14 +41,14 @@ unsafe impl Sync for Limiter {}
 
 hw::global! {
     static WARNINGS: AtomicU32 = AtomicU32::new(0);
-    /// The CPU that stops the machine: its affinity + 1; 0 if none does.
-    static STOPPING: AtomicU64 = AtomicU64::new(0);
+    /// The CPU that stops the machine, by affinity: that register tells even when nothing else does.
+    static STOPPER: AtomicU64 = AtomicU64::new(NOBODY);
     static LIMITER: Limiter = Limiter {
         lock: SpinWord::new(),
         sites: core::cell::UnsafeCell::new([const { Limited { site: None, until: 0 } }; SITES]),
     };
-    /// One text at a time, whole.
-    static WRITER: SpinWord = SpinWord::new();
+    /// The CPU that is in the middle of a text, by affinity.
+    static WRITER: AtomicU64 = AtomicU64::new(NOBODY);
 }
 
 /// How many warnings there were.
@@ -83,6 +94,7 @@ pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
 pub(crate) struct Text;
 impl Write for Text {
     fn write_str(&mut self, s: &str) -> fmt::Result {
+        halt_if_stopped();
         for (n, line) in s.split('\n').enumerate() {
             if n > 0 {
                 hw::text::write(b"\r\n");
@@ -93,15 +105,43 @@ impl Write for Text {
     }
 }
 
-fn print(head: &str, args: fmt::Arguments<'_>) {
+/// Halts this CPU if another one stops the machine.
+pub(crate) fn halt_if_stopped() {
+    let stopper = STOPPER.load(Acquire);
+    if stopper != NOBODY && stopper != hw::cpu::affinity() {
+        ipi::halt();
+    }
+}
+
+/// Waits until no other CPU is in the middle of a text. Whether this CPU is from now on, and was not before. Interrupts
+/// are masked.
+fn begin_text() -> bool {
+    let me = hw::cpu::affinity();
+    let mut limit = None;
+    loop {
+        match WRITER.compare_exchange(NOBODY, me, Acquire, Relaxed) {
+            Ok(_) => return true,
+            Err(writer) if writer == me => return false,
+            Err(_) => {}
+        }
+        // The writer may have been halted in the middle; and with interrupts masked nobody else stops this CPU.
+        halt_if_stopped();
+        let now = hw::clock::ticks();
+        if now > *limit.get_or_insert(now + hw::clock::frequency() / PATIENCE) {
+            return false;
+        }
+        hw::cpu::relax();
+    }
+}
+
+/// Writes a text that those of other CPUs, and log records, come before or behind.
+pub(crate) fn whole(write: impl FnOnce(&mut Text)) {
     let saved = hw::irqs::save();
-    let writer: &SpinWord = &WRITER;
-    // A report about a report, or one from a CPU that stops the machine, does not wait.
-    let locked = STOPPING.load(Relaxed) == 0 && writer.try_acquire();
+    let began = begin_text();
     crate::console::make_way();
-    let _ = writeln!(Text, "{head}{args}");
-    if locked {
-        writer.release();
+    write(&mut Text);
+    if began {
+        WRITER.store(NOBODY, Release);
     }
     hw::irqs::restore(saved);
 }
@@ -110,30 +150,68 @@ fn print(head: &str, args: fmt::Arguments<'_>) {
 pub fn warning(args: fmt::Arguments<'_>) {
     WARNINGS.fetch_add(1, Relaxed);
     crate::trace::record(crate::trace::WARN, u64::from(warnings()), 0);
-    print("WARNING: ", args);
+    whole(|out| {
+        _ = match percpu::online().count() {
+            0 | 1 => writeln!(out, "WARNING: {args}"),
+            _ => writeln!(out, "WARNING on CPU {}: {args}", this_cpu()),
+        }
+    });
 }
 #[doc(hidden)]
 pub fn note_line(args: fmt::Arguments<'_>) {
-    print("", args);
+    whole(|out| _ = writeln!(out, "{args}"));
+}
+
+/// Number of the CPU that reports.
+pub(crate) fn this_cpu() -> usize {
+    percpu::this().id.get()
+}
+
+/// This CPU is about to report why it stops the machine; of several that want to, one does. Halts the others and answers
+/// which did not.
+pub(crate) fn begin_stop() -> CpuSet {
+    hw::irqs::disable();
+    let me = hw::cpu::affinity();
+    match STOPPER.compare_exchange(NOBODY, me, AcqRel, Acquire) {
+        Ok(_) => {
+            let running = ipi::stop_others();
+            crate::console::make_way();
+            if WRITER.load(Acquire) != NOBODY {
+                // A text was cut short.
+                let _ = writeln!(Text);
+            }
+            running
+        }
+        // Something went wrong while it reported: enough was said.
+        Err(stopper) if stopper == me => hw::power::exit(EXIT_BUG),
+        Err(_) => ipi::halt(),
+    }
+}
+
+/// The last line of a report, if there is reason for it.
+pub(crate) fn name_running(out: &mut Text, running: CpuSet) {
+    if !running.is_empty() {
+        let _ = writeln!(out, "  still running: CPU {running}");
+    }
 }
 
 /// Reports and stops the machine.
 #[doc(hidden)]
 pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! {
-    hw::irqs::disable();
-    begin_stop();
+    let running = begin_stop();
     let me = thread::current();
     let count = me.preempt.count();
-    crate::console::make_way();
     let _ = write!(Text, "{kind}: {args}\n  at {}:{}\n", site.file(), site.line());
     let _ = writeln!(
         Text,
-        "  thread {} ({}), preempt count {:#x}, {}",
+        "  CPU {}, thread {} ({}), preempt count {:#x}, {}",
+        this_cpu(),
         me.id(),
         me.name(),
         count.0,
         if count.in_hardirq() { "in a hard interrupt" } else { "in thread context" }
     );
+    name_running(&mut Text, running);
     crate::trace::record(crate::trace::BUG, 0, 0);
     #[cfg(target_os = "none")]
     crate::fault::backtrace_here();
@@ -144,24 +222,8 @@ pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! 
 
 /// Ends the machine as whoever runs on it wants, unless a report is under way: that says how it ends.
 pub(crate) fn end(code: i32) -> ! {
-    hw::irqs::disable();
     begin_stop();
     hw::power::exit(code)
-}
-
-/// This CPU is going to stop the machine, interrupts masked. Returns on the first that says so only.
-pub(crate) fn begin_stop() {
-    // Not the per-CPU area's number: that area may be what is broken.
-    let me = hw::cpu::affinity() + 1;
-    match STOPPING.compare_exchange(0, me, Relaxed, Relaxed) {
-        Ok(_) => {}
-        // Something went wrong in the report itself: enough was said.
-        Err(first) if first == me => hw::power::exit(EXIT_BUG),
-        // Another CPU was first, and may not have said everything.
-        Err(_) => loop {
-            hw::cpu::wait_for_interrupt();
-        },
-    }
 }
 
 macro_rules! warning_ {

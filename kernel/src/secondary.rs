@@ -101,6 +101,8 @@ extern "Rust" fn __tophalf_secondary(cpu: usize) -> ! {
     }
     irq::enable_private();
     percpu::go_online();
+    // Whoever has begun to stop the machine does not know of this CPU.
+    report::halt_if_stopped();
     sched::introduce();
     // SAFETY: interrupts are masked; the token goes no further.
     ARRIVED.complete(&unsafe { AtomicCx::<Irq>::new() });

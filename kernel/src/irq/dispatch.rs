@@ -1,19 +1,20 @@
 //! What is the interrupt exception about? Acknowledge, priority drop, descriptor.
 //!
-//! One acknowledge an exception. Spurious and unmapped INTIDs are counted and silenced here; everything else is the
-//! line's flow.
+//! One acknowledge an exception. SGIs, which are no lines, are `ipi`'s. Spurious and unmapped INTIDs are counted and
+//! silenced here; everything else is the line's flow.
 use super::{
     domain::{self, gic},
     flow,
 };
 use crate::{
     cx::HardIrqCx,
+    ipi,
     percpu::{self, PerCpu},
     report, sched, trace,
 };
 use core::cell::Cell;
 use hw::{
-    gic::{NONE_PENDING, SPECIAL},
+    gic::{NONE_PENDING, SGIS, SPECIAL},
     upcall::Switch,
 };
 
@@ -56,12 +57,7 @@ extern "C-unwind" fn __tophalf_interrupt() -> Switch {
                     return switch;
                 }
             }
-            None if intid == 0 => {
-                gic().drop_priority(intid);
-                sched::resched_interrupt();
-                gic().deactivate(intid);
-            }
-            None => unmapped(intid),
+            None => no_line(intid, &mut cx),
         }
         trace::record(trace::IRQ_EXIT, u64::from(intid), 0);
     } else {
@@ -70,9 +66,12 @@ extern "C-unwind" fn __tophalf_interrupt() -> Switch {
     sched::interrupt_return()
 }
 
-/// An INTID that nobody knows.
-#[cold]
-fn unmapped(intid: u32) {
+/// An interrupt of another CPU, or an INTID that nobody knows.
+#[inline(never)]
+fn no_line(intid: u32, cx: &mut HardIrqCx<'_>) {
+    if intid < SGIS {
+        return ipi::interrupt(intid, cx);
+    }
     gic().drop_priority(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
     unexpected(percpu::this(), intid);
@@ -90,7 +89,7 @@ fn special(cpu: &PerCpu, intid: u32) {
 
 /// Nobody will quieten the source, so the line is masked: one interrupt, one warning, no storm.
 #[cold]
-pub(super) fn unexpected(cpu: &PerCpu, intid: u32) {
+pub(crate) fn unexpected(cpu: &PerCpu, intid: u32) {
     cpu.irqs.unexpected.set(cpu.irqs.unexpected.get() + 1);
     gic().mask(cpu.redistributor(), intid);
     gic().deactivate(intid);

@@ -19,7 +19,7 @@ use hw::{
         AtomicBool, AtomicPtr, AtomicU32,
         Ordering::{Acquire, Relaxed, Release},
     },
-    gic::{Distributor, End, Gic, Redistributor, SPECIAL, Warning},
+    gic::{Distributor, End, Gic, Redistributor, SGIS, SPECIAL, Warning},
 };
 use logic::{flow::LineState, request::Trigger, spurious::Detector};
 use spin::Once;
@@ -65,8 +65,6 @@ pub(crate) struct Guarded {
     pub trigger: Trigger,
     /// Where it is taken.
     pub affinity: Affinity,
-    /// Requests may not have it: reserved for the kernel.
-    pub requestable: bool,
     /// Per-CPU line (PPI).
     pub percpu: bool,
 }
@@ -100,7 +98,6 @@ unsafe impl Send for Descriptor {}
 impl Descriptor {
     fn new(intid: u32) -> Self {
         let percpu = intid < 32;
-        let trigger = if intid < 16 { Trigger::EdgeRising } else { Trigger::LevelHigh };
         Self {
             fast: AtomicPtr::new(core::ptr::null_mut()),
             intid,
@@ -111,9 +108,8 @@ impl Descriptor {
             lock: RawSpinLock::new(Guarded {
                 state: LineState::new(),
                 detector: Detector::new(),
-                trigger,
+                trigger: Trigger::LevelHigh,
                 affinity: Affinity::INITIAL,
-                requestable: intid >= 16,
                 percpu,
             }),
             // Descriptors are never freed, so this is no leak: `ps` names the line that a thread waits for (IQ-17.2).
@@ -192,7 +188,7 @@ pub(crate) fn lookup(intid: u32) -> Option<&'static Descriptor> {
     unsafe { table.get(intid as usize)?.load(Acquire).cast_const().as_ref() }
 }
 
-fn warning(w: Warning) {
+pub(crate) fn warning(w: Warning) {
     match w {
         Warning::RwpTimeout => report::warn!("GIC: RWP timeout"),
         Warning::WakeTimeout => report::warn!("GIC: redistributor does not wake"),
@@ -234,7 +230,8 @@ pub(crate) fn start_here() -> Result<()> {
 /// The line of a hardware number, made known to the kernel; mapping it twice gives the same line.
 ///
 /// # Errors
-/// [`Error::Range`]: the controller has no such INTID. [`Error::NoResource`].
+/// [`Error::NotFound`]: the controller has no such INTID. [`Error::Invalid`]: an SGI, which is no line.
+/// [`Error::NoResource`].
 pub fn map(cx: &mut ThreadCx, intid: u32) -> Result<Irq> {
     let _ = cx;
     descriptor(Irq(intid)).map(|_| Irq(intid))
@@ -245,6 +242,10 @@ pub(crate) fn descriptor(irq: Irq) -> Result<&'static Descriptor> {
     let intid = irq.intid()?;
     if intid >= gic().lines() {
         return Err(Error::NotFound);
+    }
+    if intid < SGIS {
+        // No line: between CPUs, see `ipi`. Dispatch relies on there being no descriptor.
+        return Err(Error::Invalid);
     }
     if let Some(found) = lookup(intid) {
         return Ok(found);

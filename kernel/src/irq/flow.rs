@@ -111,8 +111,9 @@ pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>)
     }
 }
 
+/// Counts an interrupt of this CPU. Interrupts are masked.
 #[inline(always)]
-fn count(intid: u32) {
+pub(crate) fn count(intid: u32) {
     let by_intid = &percpu::this().irqs.by_intid;
     let count = &by_intid[intid as usize % by_intid.len()];
     count.set(count.get().wrapping_add(1));

@@ -15,14 +15,16 @@ mod thread;
 mod verify;
 
 pub use affinity::{Affinity, affinity, set_affinity};
-pub(crate) use dispatch::CpuCounts;
+pub(crate) use dispatch::{CpuCounts, unexpected};
 pub use domain::{Irq, map, unmap};
-pub(crate) use domain::{gic, start, start_here};
+pub(crate) use domain::{gic, start, start_here, warning as controller_warning};
+pub(crate) use flow::count;
 pub use line::Line;
 pub(crate) use line::{set_debug_shirq, start_reaper};
 pub use logic::request::{Flags, Trigger};
 pub use request::{PerCpuLine, Request, request_percpu};
 pub(crate) use request::{enable_private, keep_timer};
+pub(crate) use stats::counts;
 pub use stats::{Handler, LineInfo, Totals, detector_enabled, for_each, info, set_detector, totals};
 pub use verify::{Violation, verify};
 

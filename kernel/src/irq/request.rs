@@ -204,9 +204,8 @@ impl<'a> Request<'a> {
 
 /// What the line has already.
 fn facts(line: &'static Descriptor, new: &NewAction) -> LineFacts {
-    let (trigger, requestable, percpu) = line.with(|g| (g.trigger, g.requestable, g.percpu));
+    let (trigger, percpu) = line.with(|g| (g.trigger, g.percpu));
     let mut facts = LineFacts::new(trigger);
-    facts.requestable = requestable;
     facts.percpu_devid = percpu;
     facts.force_threads = true; // the rt model
     for a in line.actions() {
@@ -327,7 +326,7 @@ pub fn request_percpu(
 ) -> Result<PerCpuLine> {
     context_check::must_sleep(cx)?;
     let line = descriptor(irq)?;
-    let percpu = line.with(|g| g.percpu && g.requestable);
+    let percpu = line.with(|g| g.percpu);
     if !percpu {
         return Err(Error::Invalid);
     }
@@ -379,10 +378,10 @@ pub(crate) fn keep_timer(line: PerCpuLine) {
     TIMER.call_once(|| line);
 }
 
-/// Lets the private lines through that every CPU needs, on a CPU that comes up. Interrupts are masked.
+/// Lets the timer and IPIs through, which every CPU needs, on a CPU that comes up. Interrupts are masked.
 pub(crate) fn enable_private() {
     if let Some(timer) = TIMER.get() {
         gic().unmask(percpu::this().redistributor(), timer.line.intid);
     }
-    gic().unmask(percpu::this().redistributor(), 0);
+    crate::ipi::start_here();
 }

@@ -82,6 +82,11 @@ pub struct Totals {
     pub unexpected: [u32; percpu::MAX_CPUS],
 }
 
+/// Interrupts of an INTID by CPU.
+pub(crate) fn counts(intid: u32) -> [u32; percpu::MAX_CPUS] {
+    core::array::from_fn(|cpu| percpu::area(cpu).irqs.by_intid[intid as usize].get())
+}
+
 /// A line that is mapped.
 ///
 /// # Errors
@@ -110,7 +115,7 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
     let (trigger, affinity, depth) = line.with(|g| (g.trigger, g.affinity, g.state.depth()));
     LineInfo {
         irq: Irq::new(line.intid),
-        counts: core::array::from_fn(|cpu| percpu::area(cpu).irqs.by_intid[line.intid as usize].get()),
+        counts: counts(line.intid),
         chip: gic().name(),
         hwirq: line.intid,
         trigger,

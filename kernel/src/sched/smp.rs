@@ -132,6 +132,15 @@ pub(super) fn with_home<R>(t: Ref, f: impl FnOnce(&mut Inner) -> R) -> R {
     result
 }
 
+/// Runs `f` while a thread does not run and cannot begin to.
+///
+/// # Errors
+/// The thread runs on the CPU of this number.
+#[cfg(target_os = "none")]
+pub(crate) fn while_suspended<R>(t: Ref, f: impl FnOnce() -> R) -> core::result::Result<R, usize> {
+    with_home(t, |q| if q.running == Some(t) { Err(t.home().id.get()) } else { Ok(f()) })
+}
+
 /// Runs `f`, which changes a thread, under the lock of its home, and sees to what follows from the change on that CPU. `f`
 /// is told whether that is this CPU.
 pub(super) fn change<R>(t: Ref, f: impl FnOnce(&mut Inner, bool) -> R) -> R {

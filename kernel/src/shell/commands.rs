@@ -45,7 +45,7 @@ const fn command(
 /// In the order in which `help` lists them.
 static COMMANDS: [Command; 19] = [
     command("bench", "", "count what the kernel's operations cost", &[], system::bench),
-    command("bt", "PID", "show the calls that a thread is in", &[], threads::bt),
+    command("bt", "PID|-a", "show the calls that a thread is in; -a: where each CPU is", &["-a"], threads::bt),
     command(
         "chrt",
         "-p PID | -f|-r|-o|-b|-i -p PRIO PID",

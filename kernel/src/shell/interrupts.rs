@@ -3,6 +3,7 @@ use super::commands::{Done, Fail, number, one_or_none};
 use crate::{
     console::{self, Writer},
     cx::ThreadCx,
+    ipi::Ipi,
     irq::{self, Handler, Irq, LineInfo, Trigger},
     percpu, println,
 };
@@ -43,6 +44,9 @@ fn table(cx: &mut ThreadCx) {
             row(cx, &line, cpus);
         }
     });
+    for ipi in Ipi::ALL {
+        ipi_row(cx, ipi, cpus);
+    }
     let totals = irq::totals();
     let errors = console::errors();
     counts(cx, "Spurious", &totals.spurious[..cpus]);
@@ -59,6 +63,15 @@ fn counts(cx: &mut ThreadCx, label: &str, counts: &[u32]) {
         let _ = write!(out, " {n:>10}");
     }
     let _ = writeln!(out);
+}
+
+fn ipi_row(cx: &mut ThreadCx, ipi: Ipi, cpus: usize) {
+    let mut out = Writer::new(cx);
+    let _ = write!(out, "{:>12}{}:", "IPI", ipi as u32);
+    for n in &ipi.counts()[..cpus] {
+        let _ = write!(out, " {n:>10}");
+    }
+    let _ = writeln!(out, "  {}", ipi.name());
 }
 
 fn row(cx: &mut ThreadCx, line: &LineInfo, cpus: usize) {

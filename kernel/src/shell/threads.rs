@@ -3,10 +3,12 @@ use super::commands::{Done, Fail, of_thread, one, pid};
 use crate::{
     console::Writer,
     cx::ThreadCx,
+    ipi,
     thread::{self, Info, Kind, State, ThreadId},
 };
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Write};
+use logic::cpus::CpuSet;
 
 /// A column that does not apply to every row.
 struct OrDash(Option<i32>);
@@ -79,8 +81,13 @@ pub(super) fn ps<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 }
 
 pub(super) fn bt<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
-    let word = one(args)?;
-    backtrace(cx, pid(word)?).map_err(of_thread(word))
+    match one(args)? {
+        "-a" => {
+            ipi::backtrace(cx, CpuSet::ALL);
+            Ok(())
+        }
+        word => backtrace(cx, pid(word)?).map_err(of_thread(word)),
+    }
 }
 
 #[cfg(target_os = "none")]

@@ -28,6 +28,8 @@ mod gic_priorities;
 #[cfg(target_os = "none")]
 mod gic_state;
 #[cfg(target_os = "none")]
+mod ipis;
+#[cfg(target_os = "none")]
 mod lines;
 #[cfg(target_os = "none")]
 mod logging;

@@ -5,9 +5,9 @@ use core::{
     time::Duration,
 };
 use kernel::{
-    Context, HardIrqCx, Policy, ThreadCx,
+    Context, CpuSet, HardIrqCx, Policy, ThreadCx,
     irq::{self, Flags, Irq, Line, Primary, Request, Trigger, inject},
-    thread,
+    thread::{self, Builder, JoinHandle},
 };
 
 /// The `n`th line that no device drives.
@@ -36,6 +36,21 @@ pub fn sleep(cx: &mut ThreadCx, d: Duration) {
 /// Policy of the running thread from here on.
 pub fn become_policy(cx: &mut ThreadCx, policy: Policy) {
     kernel::sched::set(cx, thread::current_id(), policy).expect("the thread lives");
+}
+
+/// Starts a thread that is bound to a CPU.
+pub fn start_on<T: Send + 'static>(
+    cx: &mut ThreadCx,
+    cpu: usize,
+    policy: Policy,
+    body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
+) -> JoinHandle<T> {
+    Builder::new("on").policy(policy).affinity(CpuSet::of(cpu)).spawn(cx, body).expect("the CPU is online")
+}
+
+/// Binds the running thread to a CPU.
+pub fn stay_on(cx: &mut ThreadCx, cpu: usize) {
+    kernel::sched::set_affinity(cx, thread::current_id(), CpuSet::of(cpu)).expect("the CPU is online");
 }
 
 /// Something that happened so many times, counted by handlers and read by the test.

@@ -81,9 +81,12 @@ fn requests_that_make_no_sense() {
 fn lines_of_the_wrong_kind() {
     clean(|cx| {
         let (ppi, sgi) = (Irq::ppi(4), Irq::new(3));
-        for line in [ppi, sgi] {
-            refused(cx, line, Error::Invalid, Request::new(line, "dev").hard(|_| Primary::Handled));
-        }
+        refused(cx, ppi, Error::Invalid, Request::new(ppi, "dev").hard(|_| Primary::Handled));
+        // What CPUs interrupt each other with is no line.
+        assert_eq!(irq::map(cx, sgi.number()), Err(Error::Invalid));
+        let request = Request::new(sgi, "dev").hard(|_| Primary::Handled);
+        assert_eq!(request.submit(cx).map(|_| ()), Err(Error::Invalid));
+        assert_eq!(irq::info(cx, sgi).map(|_| ()), Err(Error::NotFound));
         for line in [IRQ, sgi] {
             assert_eq!(irq::request_percpu(cx, line, "dev", |_| {}).map(|_| ()), Err(Error::Invalid));
         }

@@ -1,6 +1,8 @@
 //! What does the raw spinning lock do when it is held already (LK-01)?
-use crate::harness::{run, run_to_bug};
+use crate::harness::{Log, MS, US, fifo, move_to, run, run_to_bug, seeded, start_on};
+use hw::sim::{self, seeds};
 use kernel::sync::RawSpinLock;
+use std::sync::Arc;
 
 /// LK-01.2: the owner locks again: a BUG that says so.
 #[test]
@@ -27,4 +29,34 @@ fn trying_a_held_lock_fails() {
         assert!(a.try_lock(cx).is_some());
         assert!(!a.is_locked());
     });
+}
+
+/// LK-01.1: CPUs that queue in a known order are granted the lock in that order, whatever runs when it is released.
+#[test]
+fn cpus_are_served_in_the_order_in_which_they_came() {
+    for order in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+        seeds(20, move |seed| {
+            seeded(4, seed, move |cx| {
+                move_to(cx, 0);
+                let (lock, granted) = (Arc::new(RawSpinLock::<()>::new(())), Log::new());
+                let began = sim::time() + MS;
+                let threads = order.map(|cpu| {
+                    let (lock, granted) = (lock.clone(), granted.clone());
+                    start_on(cx, &[cpu], "on", fifo(10), move |cx| {
+                        let place = order.iter().position(|&other| other == cpu).unwrap() as u64;
+                        sim::advance(began + 10 * US * place - sim::time());
+                        let _held = lock.lock(cx);
+                        granted.push(cpu);
+                        sim::spend(US);
+                    })
+                });
+                let held = lock.lock(cx);
+                sim::advance(began + 100 * US - sim::time());
+                assert!(granted.take().is_empty());
+                drop(held);
+                threads.into_iter().for_each(|mut thread| thread.join(cx).unwrap());
+                assert_eq!(granted.take(), order);
+            });
+        });
+    }
 }

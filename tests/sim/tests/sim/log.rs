@@ -153,7 +153,10 @@ fn a_bug_in_the_middle_of_a_record_prints_it_again() {
     interrupt_three_records(bug, |outcome| {
         assert_eq!(outcome.end, End::Exit(report::EXIT_BUG));
         let text: Vec<_> = outcome.console.lines().skip_while(|line| !line.starts_with("BUG: ")).collect();
-        assert!(text[0].starts_with("BUG: scheduling while atomic") && text[2].starts_with("  thread "), "{text:?}");
+        assert!(
+            text[0].starts_with("BUG: scheduling while atomic") && text[2].starts_with("  CPU 0, thread "),
+            "{text:?}"
+        );
     });
 }
 

@@ -113,6 +113,10 @@ fn irq_counts_spurious_and_unexpected_interrupts() {
         [
             "                     CPU0",
             "           27:          0  GICv3   27 Level  timer",
+            "         IPI0:          0  Rescheduling interrupts",
+            "         IPI1:          0  Function call interrupts",
+            "         IPI2:          0  CPU stop interrupts",
+            "         IPI5:          0  CPU backtrace interrupts",
             "     Spurious:          1",
             "   Unexpected:          1",
             "          Err:          1",
