@@ -6,7 +6,7 @@
 use super::{
     Primary, dispatch,
     domain::{Descriptor, Guarded, gic},
-    request::PerCpuAction,
+    percpu_line::PerCpuAction,
 };
 use crate::{
     atomic_word::Word32,

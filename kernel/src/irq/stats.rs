@@ -2,6 +2,7 @@
 use super::{
     Affinity, Flags, Trigger,
     domain::{Descriptor, Irq, gic, lookup},
+    percpu_line::PerCpuAction,
 };
 use crate::{
     context_check,
@@ -12,7 +13,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use hw::atomic::{AtomicBool, Ordering::Relaxed};
-use logic::policy::Policy;
+use logic::{cpus::CpuSet, policy::Policy};
 
 hw::global! {
     static DETECTOR: AtomicBool = AtomicBool::new(true);
@@ -58,6 +59,8 @@ pub struct LineInfo {
     pub affinity: Affinity,
     /// 0: it can fire.
     pub depth: u32,
+    /// CPUs that let it through, if each has this line for itself.
+    pub enabled_on: CpuSet,
     /// Interrupts that nobody handled.
     pub unhandled: u32,
     /// Handlers in the order of their registration.
@@ -111,6 +114,8 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
             flags: a.flags,
         })
         .collect();
+    let percpu = line.actions().next().and_then(|a| a.percpu.as_ref());
+    let enabled_on = percpu.map_or(CpuSet::EMPTY, PerCpuAction::enabled_on);
     let _ = line.config.up(cx);
     let (trigger, affinity, depth) = line.with(|g| (g.trigger, g.affinity, g.state.depth()));
     LineInfo {
@@ -121,6 +126,7 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
         trigger,
         affinity,
         depth,
+        enabled_on,
         unhandled: line.unhandled.get(),
         handlers,
     }

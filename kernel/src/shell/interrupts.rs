@@ -115,8 +115,12 @@ fn mode(trigger: Trigger) -> &'static str {
 
 fn details(cx: &mut ThreadCx, line: &LineInfo) {
     println!(cx, "irq {}: {} {}, {}", line.irq, line.chip, line.hwirq, mode(line.trigger));
-    // Each CPU enables its own private lines.
-    if line.irq.number() >= FIRST_SHARED {
+    if line.irq.number() < FIRST_SHARED {
+        match line.enabled_on.is_empty() {
+            true => println!(cx, "  disabled"),
+            false => println!(cx, "  enabled on CPU {}", line.enabled_on),
+        }
+    } else {
         println!(cx, "  {}, depth {}", if line.depth == 0 { "enabled" } else { "disabled" }, line.depth);
     }
     println!(cx, "  {} interrupts, {} of them unhandled", line.total(), line.unhandled);

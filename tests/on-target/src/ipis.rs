@@ -1,21 +1,24 @@
-//! Do CPUs interrupt each other, and is it silent when one stops the machine? (G3-12, PK-03)
+//! Do CPUs interrupt each other, and has each its private lines for itself? (G3-12, G3-13, IQ-13, PK-03)
 use crate::{
     support::{Count, become_policy, fifo, ms, sleep, start_on, stay_on, us},
     table::test,
 };
-use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use kernel::{
     CpuSet, ThreadCx,
     ipi::{self, Ipi},
-    irq::{self, Irq},
-    irq_flags, percpu,
+    irq::{self, Irq, inject},
+    irq_flags,
+    percpu::{self, PerCpuValue},
     sync::Semaphore,
     time,
 };
 
 /// CPUs of these tests' machine.
 const CPUS: usize = 4;
+/// A private line that nothing is connected to.
+const PPI: Irq = Irq::ppi(4);
 
 fn spin_until(done: impl Fn() -> bool) {
     while !done() {
@@ -89,6 +92,59 @@ fn g3_12_4_a_thread_is_woken_on_an_idle_cpu(cx: &mut ThreadCx) {
     sleeper.join(cx).unwrap();
 }
 test!(g3_12_4_a_thread_is_woken_on_an_idle_cpu, machine("smp.cpus=4"));
+
+/// G3-13.1: a private line enabled on CPUs 0 and 2 only: when all fire, only those count.
+fn g3_13_1_only_cpus_that_enable_it_take_it(cx: &mut ThreadCx) {
+    let line = Arc::new(irq::request_percpu(cx, PPI, "private", |_| {}).unwrap());
+    for cpu in 0..CPUS {
+        let line = line.clone();
+        let mut on = start_on(cx, cpu, fifo(10), move |cx| {
+            if cpu % 2 == 0 {
+                line.enable(cx);
+            }
+            inject::pend(cx, PPI).unwrap();
+            sleep(cx, us(10));
+        });
+        on.join(cx).unwrap();
+    }
+    assert_eq!(line.enabled_on(), CpuSet::from_bits(0b101));
+    assert_eq!(irq::info(cx, PPI).unwrap().counts[..CPUS], [1, 0, 1, 0]);
+}
+test!(g3_13_1_only_cpus_that_enable_it_take_it, machine("smp.cpus=4"));
+
+/// IQ-13.1: on 4 CPUs at once the handlers overlap in time, and each sees its own cookie.
+fn iq_13_1_handlers_overlap_and_see_their_own_cookie(cx: &mut ThreadCx) {
+    static COOKIES: PerCpuValue<u32> = PerCpuValue::new([10, 11, 12, 13, 14, 15, 16, 17]);
+    static SEEN: [AtomicU32; CPUS] = [const { AtomicU32::new(0) }; CPUS];
+    let (ready, inside) = (Count::new(), Count::new());
+    let within = inside.clone();
+    let handler = move |cx: &mut kernel::HardIrqCx<'_>| {
+        SEEN[percpu::id(cx)].store(*COOKIES.open(cx).0, SeqCst);
+        within.up();
+        // None leaves before all are in: with a lock around the flow they never would be.
+        spin_until(|| within.get() == CPUS as u32);
+    };
+    let line = Arc::new(irq::request_percpu(cx, PPI, "private", handler).unwrap());
+    let threads: Vec<_> = (0..CPUS)
+        .map(|cpu| {
+            let (line, ready) = (line.clone(), ready.clone());
+            start_on(cx, cpu, fifo(10), move |cx| {
+                line.enable(cx);
+                ready.up();
+                while ready.get() < CPUS as u32 {
+                    sleep(cx, us(10));
+                }
+                inject::pend(cx, PPI).unwrap();
+            })
+        })
+        .collect();
+    for mut thread in threads {
+        thread.join(cx).unwrap();
+    }
+    assert_eq!(inside.get(), CPUS as u32);
+    assert_eq!([0, 1, 2, 3].map(|cpu: usize| SEEN[cpu].load(SeqCst)), [10, 11, 12, 13]);
+}
+test!(iq_13_1_handlers_overlap_and_see_their_own_cookie, machine("smp.cpus=4"));
 
 /// KD-03: every CPU tells whom it interrupts for that, from the interrupted function on.
 fn kd_03_every_cpu_tells_where_it_is(cx: &mut ThreadCx) {

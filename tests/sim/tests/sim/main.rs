@@ -25,6 +25,7 @@ mod irq_thread;
 mod locks;
 mod log;
 mod machine;
+mod percpu_lines;
 mod policy;
 mod preemption;
 mod queue_order;

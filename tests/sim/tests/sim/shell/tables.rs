@@ -147,6 +147,7 @@ irq 100: GICv3 100, Edge
   2 interrupts, 0 of them unhandled
   dev: thread 4 (irq/100-dev TS 0), 2 runs
 irq 27: GICv3 27, Level
+  enabled on CPU 0
   0 interrupts, 0 of them unhandled
   timer: no thread
 "
