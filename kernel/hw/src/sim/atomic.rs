@@ -1,5 +1,5 @@
 //! The one alias for atomics: here each operation is a point of the schedule.
-use super::point;
+use super::point::{memory_point, own_point};
 use std::sync::atomic as real;
 pub use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ pub use std::sync::atomic::Ordering;
 #[inline]
 #[track_caller]
 pub fn fence(order: Ordering) {
-    point();
+    own_point();
     real::fence(order);
 }
 
@@ -18,7 +18,7 @@ macro_rules! operations {
         #[inline]
         #[track_caller]
         pub fn $name(&self, $($argument: $kind),*) -> $result {
-            point();
+            memory_point(std::ptr::from_ref(self).addr(), stringify!($name) != "load");
             self.0.$name($($argument),*)
         }
     )* };

@@ -68,6 +68,7 @@ pub mod cpu {
     use crate::sim::{
         machine::{current as running, machine},
         point,
+        point::own_point,
     };
     use std::ptr::null;
 
@@ -121,11 +122,12 @@ pub mod cpu {
     /// A spin hint: others go on and a little time passes.
     #[track_caller]
     pub fn relax() {
-        point();
+        // Others go on in between.
+        own_point();
         if let Some(machine) = running() {
             machine.relax();
         }
-        point();
+        own_point();
     }
 }
 

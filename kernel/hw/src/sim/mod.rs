@@ -104,7 +104,7 @@ pub fn console() -> String {
 /// order is fixed.
 pub fn interleave(on: bool) {
     let machine = machine();
-    machine.schedule.interleave(on, machine.count());
+    machine.schedule.interleave(on, machine.here.get(), machine.count());
     machine.grant();
 }
 /// Whether every CPU waits for an interrupt or spends time: then what a closure of [`at_call`] sees is no half-done work.

@@ -1,5 +1,6 @@
 //! What can happen between two instructions? An event that is due, an interrupt, the end of the run.
 use super::{
+    explore::Touch,
     machine::{Machine, current},
     steps::Why,
 };
@@ -14,7 +15,16 @@ use std::panic::Location;
 #[track_caller]
 pub fn point() {
     if let Some(machine) = current() {
-        machine.pass(true);
+        machine.pass(Touch::Machine);
+    }
+}
+
+/// As [`point`], for an access to memory at this address.
+#[inline]
+#[track_caller]
+pub(super) fn memory_point(address: usize, write: bool) {
+    if let Some(machine) = current() {
+        machine.pass(Touch::Memory { address, write });
     }
 }
 
@@ -23,7 +33,7 @@ pub fn point() {
 #[track_caller]
 pub(super) fn own_point() {
     if let Some(machine) = current() {
-        machine.pass(false);
+        machine.pass(Touch::Nothing);
     }
 }
 
@@ -44,17 +54,17 @@ impl Machine {
 
     #[inline]
     #[track_caller]
-    fn pass(&self, shared: bool) {
+    fn pass(&self, touch: Touch) {
         let left = self.points.left.get() - 1;
         self.points.left.set(left);
         if left == 0 || self.points.attention.get() {
-            self.attend(shared, Location::caller());
+            self.attend(touch, Location::caller());
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn attend(&self, shared: bool, at: &'static Location<'static>) {
+    fn attend(&self, touch: Touch, at: &'static Location<'static>) {
         let unwinding = std::thread::panicking();
         if unwinding || self.device_side.get() {
             // Neither is an instruction of a simulated CPU; what is due waits.
@@ -64,7 +74,7 @@ impl Machine {
             self.livelock();
         }
         self.run_points_due();
-        let gives_way = self.schedule.give_way(self, shared).is_some();
+        let gives_way = self.schedule.give_way(self, touch, at).is_some();
         self.grant();
         if gives_way {
             self.step_ends(at, Why::GivesWay);

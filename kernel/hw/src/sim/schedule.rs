@@ -8,13 +8,19 @@
 //! | fixed | the next in order | never |
 //! | seeded, random walk | any | at points with a drawn distance, any |
 //! | seeded, PCT | the most urgent | at a few drawn points the running CPU becomes the least urgent |
-//! | explored | every answer in turn | at each shared point, as long as the bound allows |
+//! | explored | every answer in turn | at each point that matters (see `explore`), as long as the bound allows |
 //!
 //! PCT: Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs" (2010): with `d - 1`
 //! changes of priority a bug that needs `d` orderings is found with a probability that does not depend on luck alone.
-use super::{Order, explore::Tape, machine::Machine, rng::Rng};
+use super::{
+    Order,
+    explore::{Tape, Touch},
+    machine::Machine,
+    rng::Rng,
+};
 use std::{
     cell::{Cell, RefCell},
+    panic::Location,
     rc::Rc,
 };
 
@@ -48,6 +54,8 @@ pub(super) struct Schedule {
     rng: Rng,
     /// Whether free decisions are taken.
     on: Cell<bool>,
+    /// The CPU that turned them off; what the others do still is noted.
+    closed_by: Cell<Option<usize>>,
     /// Number of points at which the next free decision is due.
     due: Cell<u64>,
     /// The CPU that was chosen to go on next.
@@ -75,7 +83,8 @@ impl Schedule {
             }
         };
         let (on, due) = (Cell::new(false), Cell::new(u64::MAX));
-        Self { strategy, rng, on, due, chosen: Cell::new(None), switching: Cell::new(false) }
+        let (chosen, closed_by, switching) = (Cell::new(None), Cell::new(None), Cell::new(false));
+        Self { strategy, rng, on, closed_by, due, chosen, switching }
     }
 
     /// What the schedule is, for reports.
@@ -88,11 +97,15 @@ impl Schedule {
         }
     }
 
-    /// Turns free decisions on or off; `count`: points so far.
-    pub fn interleave(&self, on: bool, count: u64) {
-        self.on.set(on && !matches!(self.strategy, Strategy::Fixed));
+    /// CPU `here` turns free decisions on or off; `count`: points so far.
+    pub fn interleave(&self, on: bool, here: usize, count: u64) {
+        let was_on = self.on.replace(on && !matches!(self.strategy, Strategy::Fixed));
         self.due.set(u64::MAX);
         if !self.on.get() {
+            if was_on && matches!(self.strategy, Strategy::Explored(_)) {
+                self.closed_by.set(Some(here));
+                self.plan(count);
+            }
             return;
         }
         if let Strategy::Pct { changes, .. } = &self.strategy {
@@ -129,8 +142,8 @@ impl Schedule {
         }
     }
 
-    /// At a point: the CPU that goes on instead of the running one. `shared`: others see what happens here.
-    pub fn give_way(&self, machine: &Machine, shared: bool) -> Option<usize> {
+    /// At a point in front of `touch`: the CPU that goes on instead of the running one.
+    pub fn give_way(&self, machine: &Machine, touch: Touch, at: &'static Location<'static>) -> Option<usize> {
         let (count, here) = (machine.count(), machine.here.get());
         if count < self.due.get() {
             return None;
@@ -144,6 +157,16 @@ impl Schedule {
             }
         }
         self.plan(count);
+        let matters = match &self.strategy {
+            Strategy::Explored(tape) if !self.on.get() => {
+                if self.closed_by.get() != Some(here) {
+                    tape.note(machine, touch, at);
+                }
+                return None;
+            }
+            Strategy::Explored(tape) => tape.matters(machine, touch, at),
+            _ => true,
+        };
         let able: Vec<usize> = (0..machine.cpus.len()).filter(|&n| n == here || machine.can_go_on(n)).collect();
         if able.len() < 2 {
             return None;
@@ -152,7 +175,7 @@ impl Schedule {
             Strategy::Fixed => here,
             Strategy::Walk { .. } => able[self.rng.below(able.len() as u64) as usize],
             Strategy::Pct { urgency, .. } => most_urgent(&urgency.borrow(), &able)?,
-            Strategy::Explored(_) if !shared => here,
+            Strategy::Explored(_) if !matters => here,
             Strategy::Explored(tape) => {
                 // Staying comes first, so that the first run is the one without preemption.
                 let others = able.iter().copied().filter(|&n| n != here);

@@ -29,6 +29,8 @@ mod percpu_lines;
 mod policy;
 mod preemption;
 mod queue_order;
+mod race;
+mod race_wait;
 mod reference;
 mod reports;
 mod semaphore;

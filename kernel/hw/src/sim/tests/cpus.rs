@@ -96,7 +96,7 @@ fn every_order_is_explored() {
             found.borrow_mut().insert(*seen.borrow());
         })
     };
-    let Explored { runs, depth } = search(2);
+    let Explored { runs, depth, .. } = search(2);
     assert_eq!(*found.borrow(), BTreeSet::from([1, 2]));
     assert!((5..100).contains(&runs) && depth >= 2, "{runs} runs, {depth} deep");
     let Explored { runs: fewer, .. } = search(0);

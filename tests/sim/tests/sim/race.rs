@@ -1,0 +1,59 @@
+//! How does a test put two CPUs into a race, and go through every order in which it can end?
+//!
+//! The running thread is on CPU 0, FIFO 99. What runs [`race`]s against it on CPU 1 begins at the same moment. Only the
+//! race itself is explored, not what comes before and after.
+use crate::harness::{US, become_policy, fifo, move_to, smp_with, start_on};
+use hw::sim::{self, Config, Explored};
+use kernel::ThreadCx;
+
+/// Preemptions that a run may have.
+const BOUND: usize = 2;
+/// More orders than this in one search are too many for a test that everybody runs.
+const LIMIT: u64 = 40_000;
+/// Until both sides are where they begin.
+const APPROACH: u64 = 20 * US;
+
+/// Runs a scenario with one [`race`] in it on two CPUs, in every order with at most two preemptions.
+#[track_caller]
+pub fn explored(scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
+    let explored = sim::explore(BOUND, LIMIT, |order| {
+        smp_with(Config { cpus: 2, order, ..Config::default() }, move |cx| {
+            // `boot` has turned it on.
+            sim::interleave(false);
+            become_policy(cx, fifo(99));
+            move_to(cx, 0);
+            scenario(cx);
+        });
+    });
+    assert!(explored.runs > 1, "nothing to explore");
+    explored
+}
+
+/// Busy until a moment.
+pub fn busy_till(ns: u64) {
+    sim::advance(ns.saturating_sub(sim::time()));
+}
+
+/// Runs `here` on this CPU and `there` in a FIFO-80 thread on CPU 1, both from the same moment on, which they are told.
+/// Answers what `there` returned.
+#[track_caller]
+pub fn race<T: Send + 'static>(
+    cx: &mut ThreadCx,
+    there: impl FnOnce(&mut ThreadCx, u64) -> T + Send + 'static,
+    here: impl FnOnce(&mut ThreadCx, u64),
+) -> T {
+    let begin = sim::time() + APPROACH;
+    let mut other = start_on(cx, &[1], "other", fifo(80), move |cx| {
+        busy_till(begin);
+        let result = there(cx, begin);
+        // Its end is no part of the race.
+        sim::spend(US);
+        result
+    });
+    busy_till(begin - APPROACH / 2);
+    sim::interleave(true);
+    busy_till(begin);
+    here(cx, begin);
+    sim::interleave(false);
+    other.join(cx).unwrap()
+}
