@@ -4,7 +4,7 @@
 //! race itself is explored, not what comes before and after.
 use crate::harness::{US, become_policy, fifo, move_to, smp_with, start_on};
 use hw::sim::{self, Config, Explored};
-use kernel::ThreadCx;
+use kernel::{ThreadCx, thread::ThreadId};
 
 /// Preemptions that a run may have.
 const BOUND: usize = 2;
@@ -16,7 +16,13 @@ const APPROACH: u64 = 20 * US;
 /// Runs a scenario with one [`race`] in it on two CPUs, in every order with at most two preemptions.
 #[track_caller]
 pub fn explored(scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
-    let explored = sim::explore(BOUND, LIMIT, |order| {
+    explored_with(BOUND, scenario)
+}
+
+/// As [`explored`], with at most this many preemptions.
+#[track_caller]
+pub fn explored_with(bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
+    let explored = sim::explore(bound, LIMIT, |order| {
         smp_with(Config { cpus: 2, order, ..Config::default() }, move |cx| {
             // `boot` has turned it on.
             sim::interleave(false);
@@ -25,6 +31,7 @@ pub fn explored(scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
             scenario(cx);
         });
     });
+    println!("{explored:?}");
     assert!(explored.runs > 1, "nothing to explore");
     explored
 }
@@ -34,13 +41,13 @@ pub fn busy_till(ns: u64) {
     sim::advance(ns.saturating_sub(sim::time()));
 }
 
-/// Runs `here` on this CPU and `there` in a FIFO-80 thread on CPU 1, both from the same moment on, which they are told.
-/// Answers what `there` returned.
+/// Runs `here` on this CPU and `there` in a FIFO-80 thread on CPU 1, both from the same moment on, which they are told;
+/// `here` is told the number of that thread too. Answers what `there` returned.
 #[track_caller]
 pub fn race<T: Send + 'static>(
     cx: &mut ThreadCx,
     there: impl FnOnce(&mut ThreadCx, u64) -> T + Send + 'static,
-    here: impl FnOnce(&mut ThreadCx, u64),
+    here: impl FnOnce(&mut ThreadCx, u64, ThreadId),
 ) -> T {
     let begin = sim::time() + APPROACH;
     let mut other = start_on(cx, &[1], "other", fifo(80), move |cx| {
@@ -53,7 +60,7 @@ pub fn race<T: Send + 'static>(
     busy_till(begin - APPROACH / 2);
     sim::interleave(true);
     busy_till(begin);
-    here(cx, begin);
+    here(cx, begin, other.id());
     sim::interleave(false);
     other.join(cx).unwrap()
 }

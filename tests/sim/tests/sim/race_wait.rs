@@ -29,7 +29,7 @@ fn a_condition_changed_by_another_cpu() {
                 counts.fetch_add(1, SeqCst);
                 wakes.wake_one(cx);
             },
-            |cx, begin| {
+            |cx, begin, _| {
                 queue.wait_event(cx, || units.load(SeqCst) == 1);
                 assert!(sim::time() - begin < 10 * US, "found it by chance");
             },
@@ -49,7 +49,7 @@ fn a_condition_changed_by_another_cpu_under_a_lock() {
                 other.1.with(cx, |units, _| *units += 1);
                 other.0.wake_one(cx);
             },
-            |cx, _| shared.0.wait_until(cx, &shared.1, |units, _| (*units == 1).then_some(())),
+            |cx, _, _| shared.0.wait_until(cx, &shared.1, |units, _| (*units == 1).then_some(())),
         );
     });
 }
@@ -60,7 +60,7 @@ fn a_unit_given_by_another_cpu() {
     explored(|cx| {
         let semaphore = Arc::new(Semaphore::new(0));
         let gives = semaphore.clone();
-        race(cx, move |cx, _| gives.up(cx).unwrap(), |cx, _| semaphore.down(cx));
+        race(cx, move |cx, _| gives.up(cx).unwrap(), |cx, _, _| semaphore.down(cx));
         assert_eq!(semaphore.count(), 0);
     });
 }
@@ -82,7 +82,7 @@ fn a_unit_given_when_time_runs_out() {
                 busy_till(deadline(begin));
                 gives.up(cx).unwrap();
             },
-            |cx, begin| {
+            |cx, begin, _| {
                 sim::interleave(false);
                 got = semaphore.down_until(cx, at(deadline(begin)));
             },
@@ -104,7 +104,7 @@ fn a_completion_freed_by_its_waiter() {
             cx,
             // SAFETY: lives until its waiter has been let go, which is what is tested.
             move |cx, _| unsafe { &*(completer as *const Completion) }.complete(cx),
-            |cx, _| {
+            |cx, _, _| {
                 // SAFETY: made above; not used again after it was waited for.
                 unsafe {
                     (*at).wait(cx);

@@ -1,0 +1,91 @@
+//! What if a timer's callback runs on one CPU while another one cancels or starts it (TM-02)?
+use crate::{
+    harness::{US, at},
+    race::{busy_till, explored, race},
+};
+use hw::sim;
+use kernel::time::{HrTimer, Restart};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+};
+
+/// A timer that counts its runs and says whether it is in one, which takes a few points.
+#[derive(Default)]
+struct Runs {
+    ended: AtomicU32,
+    runs: AtomicBool,
+}
+
+impl Runs {
+    fn timer(self: &Arc<Self>, cx: &mut kernel::ThreadCx) -> HrTimer {
+        let mine = self.clone();
+        HrTimer::new(cx, move |_, _| {
+            assert!(!mine.runs.swap(true, SeqCst), "entered twice");
+            hw::cpu::relax();
+            mine.runs.store(false, SeqCst);
+            mine.ended.fetch_add(1, SeqCst);
+            Restart::No
+        })
+    }
+}
+
+/// TM-02.5: cancelled by one CPU when it expires on another: when the call returns, the callback is over or never comes.
+#[test]
+fn cancelled_when_it_expires() {
+    explored(|cx| {
+        let runs = Arc::new(Runs::default());
+        let timer = Arc::new(runs.timer(cx));
+        let (starts, expiry) = (timer.clone(), sim::time() + 100 * US);
+        race(
+            cx,
+            move |cx, _| {
+                starts.start_at(cx, at(expiry)).unwrap();
+                busy_till(expiry + US);
+            },
+            |cx, _, _| {
+                sim::interleave(false);
+                busy_till(expiry - 1);
+                sim::interleave(true);
+                busy_till(expiry);
+                let was_queued = timer.cancel(cx).unwrap();
+                assert!(!runs.runs.load(SeqCst) && !timer.is_queued(), "returned while it runs");
+                assert_eq!(runs.ended.load(SeqCst), u32::from(!was_queued), "runs");
+            },
+        );
+        assert!(!timer.is_queued());
+    });
+}
+
+/// TM-02.3: started again by one CPU while its callback runs on another one, or just before or after: one further run
+/// for each start that it did not replace.
+#[test]
+fn started_while_it_runs() {
+    explored(|cx| {
+        let runs = Arc::new(Runs::default());
+        let timer = Arc::new(runs.timer(cx));
+        let (starts, expiry) = (timer.clone(), sim::time() + 100 * US);
+        let began = runs.clone();
+        race(
+            cx,
+            move |cx, _| {
+                starts.start_at(cx, at(expiry)).unwrap();
+                busy_till(expiry + US);
+            },
+            |cx, _, _| {
+                sim::interleave(false);
+                busy_till(expiry - 1);
+                sim::interleave(true);
+                busy_till(expiry);
+                let before = began.runs.load(SeqCst) || began.ended.load(SeqCst) == 1;
+                timer.start_at(cx, at(expiry + 20 * US)).unwrap();
+                sim::interleave(false);
+                // What came before the start stays; a start that came first replaced the expiry.
+                busy_till(expiry + 50 * US);
+                let ended = began.ended.load(SeqCst);
+                assert!(ended == 2 || ended == 1 && !before, "{ended} runs, {before}");
+            },
+        );
+        assert!(!timer.is_queued());
+    });
+}
