@@ -8,7 +8,7 @@ use crate::{
 };
 use hw::sim;
 use kernel::{
-    ThreadCx,
+    CpuSet, ThreadCx,
     irq::{self, Flags, Handled, Line, Primary},
     sched,
     sync::Semaphore,
@@ -50,7 +50,7 @@ impl Device {
         };
         let ask = edge("dev").hard(|_| Primary::WakeThread).threaded(body).flags(flags).cookie(1);
         let line = ask.priority(fifo(90)).submit(cx).unwrap();
-        irq::set_affinity(cx, IRQ, 1).unwrap();
+        irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
         bind_thread(cx, "dev");
         Self { raised, seen, line }
     }
@@ -133,7 +133,7 @@ fn freed_while_it_fires() {
             let (hard, body) = (Count::new(), Count::new());
             let ask = edge("dev").hard(hard.hard(Primary::WakeThread)).threaded(body.thread());
             let line = ask.flags(flags).cookie(1).priority(fifo(90)).submit(cx).unwrap();
-            irq::set_affinity(cx, IRQ, 2).unwrap();
+            irq::set_affinity(cx, IRQ, CpuSet::of(1)).unwrap();
             race(
                 cx,
                 |_, _| {
@@ -184,7 +184,7 @@ fn interrupted_on_the_way_into_idle() {
         let gate = Arc::new(Semaphore::new(0));
         let up = gate.clone();
         let line = hard_line(cx, 100, move |cx| up.up(cx).unwrap());
-        irq::set_affinity(cx, IRQ, 1).unwrap();
+        irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
         race(
             cx,
             |cx, _| irq::inject::pend(cx, IRQ).unwrap(),
