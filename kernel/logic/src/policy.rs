@@ -4,6 +4,8 @@
 //! the scheduler compares: the policy's own, or a higher one lent by priority inheritance. Priorities are the user's
 //! view, 1..=99 with the larger the more urgent (POSIX and `chrt`, not Linux's inverted kernel scale).
 
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
 /// Urgency of a runnable thread; the larger runs first.
 ///
 /// 0 is every fair thread (they share the CPU by other rules), 1..=99 are the real-time priorities.
@@ -39,6 +41,28 @@ impl Level {
     #[inline]
     pub(crate) const fn from_bit(bit: u32) -> Self {
         Self(bit as u8)
+    }
+}
+
+/// A level that one CPU changes, under a lock, while others may read it. A plain byte on every machine: the order of what is
+/// around a change is the business of whoever needs it.
+#[derive(Debug)]
+pub struct LevelCell(AtomicU8);
+
+impl LevelCell {
+    /// A cell with this level.
+    pub const fn new(level: Level) -> Self {
+        Self(AtomicU8::new(level.0))
+    }
+    /// The level, out of date by the time that it is looked at unless a lock says otherwise.
+    #[inline(always)]
+    pub fn get(&self) -> Level {
+        Level(self.0.load(Relaxed))
+    }
+    /// Changes it.
+    #[inline(always)]
+    pub fn set(&self, level: Level) {
+        self.0.store(level.0, Relaxed);
     }
 }
 

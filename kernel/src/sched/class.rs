@@ -11,7 +11,11 @@ use crate::{
     time::{self, Restart, TimerCore},
 };
 use core::time::Duration;
-use hw::atomic::{AtomicI32, Ordering::Relaxed};
+use hw::atomic::{
+    AtomicI32,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use logic::{
     policy::{Level, Policy},
     runqueue::{Place, RunningChange},
@@ -178,7 +182,9 @@ fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
     let from = thread.level.get();
     thread.level.set(to);
     if q.running == Some(thread) {
-        if State::is_waiting(thread.state.get()) {
+        // The level is changed before the state is looked at; the thread does it the other way round.
+        fence(SeqCst);
+        if State::is_waiting(thread.state.look()) {
             // On its way to sleep, on another CPU, among waiters that stand in order: it looks once more, and stands right.
             thread.state.set(State::Running as u32);
         }

@@ -37,7 +37,7 @@ impl Default for Completion {
 
 impl Sorted for Completion {
     fn resort(&self, waiter: Ref) {
-        // SAFETY: the run queue is locked, so interrupts are masked; the token does not leave this function.
+        // SAFETY: interrupts are masked, which `resort` asks for; the token does not leave this function.
         let masked = unsafe { AtomicCx::<Irq>::new() };
         wait::resort(&mut self.inner.lock_in(&masked).waiters, waiter);
     }

@@ -16,6 +16,7 @@ use core::{cell::Cell, cmp::Ordering, ptr::NonNull};
 use hw::atomic::{
     AtomicU32,
     Ordering::{Relaxed, SeqCst},
+    fence,
 };
 use logic::{
     list::{Linked, Links},
@@ -41,7 +42,7 @@ pub(crate) struct Waiting {
 
 /// A queue of waiters by priority.
 pub(crate) trait Sorted {
-    /// Puts a waiter whose level has changed where it belongs now, unless it was taken out already.
+    /// Puts a waiter whose level has changed where it belongs now, unless it was taken out already. Interrupts are masked.
     fn resort(&self, waiter: Ref);
 }
 
@@ -74,6 +75,18 @@ impl Waiting {
             // SAFETY: the thread cannot leave its wait without being woken, which needs the run queue's lock; until
             // then it keeps the queue borrowed.
             unsafe { queue.as_ref() }.resort(me);
+        }
+    }
+    /// `me`, whose part this is, has announced itself: if another CPU has changed its level after it was queued by priority,
+    /// and before it counted as waiting, it goes where it belongs now. Who changes the level later finds it waiting.
+    fn keep_place(&self, me: Ref) {
+        let Some(queue) = self.sorted.get() else { return };
+        fence(SeqCst);
+        if self.is_misplaced(me) {
+            let off = crate::irq_flags::Off::new();
+            // SAFETY: the thread itself stands in the queue, which it has borrowed until it says that it does not.
+            unsafe { queue.as_ref() }.resort(me);
+            drop(off);
         }
     }
     /// Whether the level of `me`, whose part this is, is another one than when it was queued by priority.
@@ -200,6 +213,7 @@ pub(crate) fn until_granted(
 ) -> Result<()> {
     let me = thread::current();
     loop {
+        me.waiting.keep_place(Ref(me));
         let parked = park(limits);
         if me.waiting.is_granted() {
             return Ok(());
@@ -269,11 +283,8 @@ impl Waiters {
     fn list_of(&mut self, waiter: Ref) -> &mut PList<Ref, ByPriority> {
         &mut self.lists[waiter.waiting.list.get() & 1]
     }
-    /// One that is among the waiters already keeps its place, unless its level has changed.
+    /// Nothing happens if it is among the waiters already.
     fn insert(&mut self, waiter: Ref) {
-        if waiter.waiting.node.is_queued() && waiter.waiting.is_misplaced(waiter) {
-            self.list_of(waiter).remove(waiter);
-        }
         if self.lists[self.round & 1].insert(waiter) {
             waiter.waiting.list.set(self.round & 1);
         }
@@ -298,7 +309,7 @@ impl Default for WaitQueue {
 
 impl Sorted for WaitQueue {
     fn resort(&self, waiter: Ref) {
-        // SAFETY: the run queue is locked, so interrupts are masked; the token does not leave this function.
+        // SAFETY: interrupts are masked, which `resort` asks for; the token does not leave this function.
         let masked = unsafe { AtomicCx::<Irq>::new() };
         resort(self.waiters.lock_in(&masked).list_of(waiter), waiter);
     }
@@ -401,10 +412,7 @@ impl WaitQueue {
                 waiters.insert(me);
                 sched::set_state(limits.state());
             });
-            if me.waiting.is_misplaced(me) {
-                // Its level was changed by another CPU after it was looked at, and before it counted as waiting.
-                continue;
-            }
+            me.waiting.keep_place(me);
             if let Some(value) = check(cx) {
                 sched::set_state(State::Running);
                 break Some(Ok(value));

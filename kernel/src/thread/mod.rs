@@ -23,7 +23,7 @@ use hw::{
 use logic::{
     cpus::CpuSet,
     list::{Linked, Links},
-    policy::{Level, Policy},
+    policy::{LevelCell, Policy},
     runqueue::{Movable, OnMovable, OnRunQueue},
     slice::Slice,
     wakeflag::Announced,
@@ -124,8 +124,8 @@ impl Traits {
 /// A thread's control block.
 #[repr(C)]
 pub struct Thread {
-    // Changed under the lock of its home's run queue; `state` is also set by the thread itself on its way to sleep. It comes first
-    // because SeqCst accesses take an address without an offset.
+    // Changed under the lock of its home's run queue, and by the thread itself on its way to sleep. It comes first because
+    // SeqCst accesses take an address without an offset.
     pub(crate) state: Announced<Word32>,
 
     // The running thread's own, changed only by the CPU that runs it.
@@ -139,7 +139,7 @@ pub struct Thread {
     pub(crate) affinity: Cell<CpuSet>,
     pub(crate) move_links: Links<Ref>,
     pub(crate) among_movable: Cell<bool>,
-    pub(crate) level: Cell<Level>,
+    pub(crate) level: LevelCell,
     pub(crate) traits: Cell<Traits>,
     pub(crate) run_links: Links<Ref>,
     pub(crate) policy: Cell<Policy>,
@@ -210,7 +210,7 @@ impl Thread {
             move_links: Links::new(),
             among_movable: Cell::new(false),
             pins: OwnWord::new(0),
-            level: Cell::new(policy.level()),
+            level: LevelCell::new(policy.level()),
             traits: Cell::new(Traits::SLICED),
             run_links: Links::new(),
             policy: Cell::new(policy),
