@@ -10,6 +10,24 @@ pub enum Bug {
     ClearAfterRun,
     /// A one-shot line is let go at the end of the hard handler instead of the thread (IQ-09.7).
     OneshotUnmaskEarly,
+    /// An IRQ thread goes to sleep without looking at RUNTHREAD again (IQ-08.2).
+    NoRecheck,
+    /// A thread that finishes while its line's hard handler is in progress does not wait for it (IQ-09.3).
+    FinalizeEarly,
+    /// A thread goes to sleep without looking whether it was woken since it announced that (SC-12.3).
+    SleepUnlooked,
+    /// A CPU does not tell another one to look at its run queue (BU-06).
+    NoIpi,
+    /// A CPU that becomes less urgent does not look for threads that wait elsewhere (SC-11.5).
+    NoPull,
+    /// A CPU does not send threads away that wait in its queue (SC-11).
+    NoPush,
+    /// A movable thread does not make room for one that may run on its CPU only (SC-11.6).
+    NoRoom,
+    /// Cancelling a timer does not wait for its callback on another CPU (TM-02.5).
+    CancelUnwaited,
+    /// Whoever waited for a completion goes on while its completer still holds its lock.
+    CompletionUnheld,
 }
 
 #[cfg(target_os = "none")]

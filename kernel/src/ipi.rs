@@ -9,6 +9,7 @@
 //! | `stop` | how are the others silenced when one CPU stops the machine? |
 //! | `backtrace` | where is each CPU? |
 use crate::{
+    bugs::{self, Bug},
     cx::HardIrqCx,
     error::{Error, Result},
     irq::{self, gic},
@@ -84,6 +85,9 @@ pub(crate) fn send(cpus: CpuSet, what: Ipi) -> Result<()> {
 /// Makes a CPU that is online look at its run queue.
 #[inline]
 pub(crate) fn resched(cpu: &PerCpu) {
+    if bugs::is_on(Bug::NoIpi) {
+        return;
+    }
     // One that cannot be reached was warned of, and finds out at its next interrupt.
     let _ = raise(Ipi::Resched, core::iter::once(cpu.affinity.get()));
 }

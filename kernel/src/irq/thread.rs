@@ -79,6 +79,9 @@ impl Sleeper for OfLine {
     }
     #[inline(always)]
     fn stay_awake(&self) {
+        if bugs::is_on(Bug::NoRecheck) {
+            return sched::block();
+        }
         sched::set_state(State::Running);
     }
     fn affinity_changed(&self) {
@@ -123,7 +126,7 @@ pub(super) fn release(line: &'static Descriptor, action: &'static Action) {
     loop {
         let done = line.with(|guarded| {
             match guarded.state.finalize(action.mask, action.run.is_due()) {
-                Finalized::InProgress => false,
+                Finalized::InProgress => bugs::is_on(Bug::FinalizeEarly),
                 // The bit stays: the next run finalises.
                 Finalized::RunAgain => true,
                 Finalized::Done(chip) => {

@@ -12,6 +12,7 @@
 //!
 //! Interrupt entry → `wake` → interrupt return → `preempt` is the path that the whole kernel is about.
 use crate::{
+    bugs::{self, Bug},
     percpu::{self, PerCpu},
     report,
     sync::raw::SpinWord,
@@ -238,7 +239,7 @@ pub(crate) fn block() {
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { queue.lock() };
     // A wake-up that came between the caller's check of its condition and the lock made it Running again: no sleep.
-    if prev.state.get() == State::Running as u32 {
+    if prev.state.get() == State::Running as u32 && !bugs::is_on(Bug::SleepUnlooked) {
         // SAFETY: taken above.
         unsafe { queue.unlock() };
     } else {

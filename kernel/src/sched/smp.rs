@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     atomic_word::Word32,
+    bugs::{self, Bug},
     ipi,
     percpu::{self, MAX_CPUS, PerCpu},
     thread::{self, Ref, State, Traits},
@@ -380,7 +381,7 @@ fn balance(here: &'static PerCpu) {
 /// Sends the most urgent waiting thread that finds a better CPU there. False if there is none.
 fn push(here: &'static PerCpu) -> bool {
     let waits = here.runqueue.known().waits();
-    if waits == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= waits) {
+    if bugs::is_on(Bug::NoPush) || waits == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= waits) {
         return false;
     }
     // SAFETY: interrupts are masked; unlocked below.
@@ -403,6 +404,9 @@ fn push(here: &'static PerCpu) -> bool {
 
 /// Fetches the most urgent thread that waits elsewhere, if it is more urgent than what runs here.
 fn pull(here: &'static PerCpu) {
+    if bugs::is_on(Bug::NoPull) {
+        return;
+    }
     let mut asked = percpu::online().without(here.id.get());
     while let Some(cpu) = asked.iter().map(percpu::area).max_by_key(|cpu| cpu.runqueue.known().waits()) {
         let runs = here.runqueue.known().runs();
@@ -436,7 +440,7 @@ fn fetch(from: &'static PerCpu, here: &'static PerCpu, above: Urgency) -> bool {
 /// the running one goes (SC-11.6).
 fn make_room(here: &'static PerCpu) {
     let bound = here.runqueue.known().bound();
-    if bound == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= bound) {
+    if bugs::is_on(Bug::NoRoom) || bound == NOBODY || others(here).all(|cpu| cpu.runqueue.known().runs() >= bound) {
         return;
     }
     // SAFETY: interrupts are masked; unlocked below.

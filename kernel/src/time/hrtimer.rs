@@ -1,6 +1,7 @@
 //! How does a driver or an application run something at a moment, in the timer's interrupt?
 use super::{Instant, Restart, TimerCore, cancel, queue::Was, start_masked};
 use crate::{
+    bugs::{self, Bug},
     cx::{Context, HardIrqCx, ThreadCx},
     error::{Error, Result},
 };
@@ -122,6 +123,7 @@ fn cancel_and_wait(core: &TimerCore) -> Result<bool> {
             Was::Idle => return Ok(queued),
             Was::Queued => queued = true,
             Was::Running { here: true } => return Err(Error::Deadlock),
+            Was::Running { here: false } if bugs::is_on(Bug::CancelUnwaited) => return Ok(queued),
             Was::Running { here: false } => hw::cpu::relax(),
         }
     }

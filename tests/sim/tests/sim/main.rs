@@ -2,6 +2,7 @@
 
 mod affinity;
 mod boot;
+mod bugs;
 mod completion;
 mod context;
 mod football;

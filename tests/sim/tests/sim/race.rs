@@ -2,9 +2,17 @@
 //!
 //! The running thread is on CPU 0, FIFO 99. What runs [`race`]s against it on CPU 1 begins at the same moment. Only the
 //! race itself is explored, not what comes before and after.
-use crate::harness::{US, become_policy, fifo, move_to, smp_with, start_on};
+use crate::{
+    harness::{US, become_policy, fifo, move_to, smp_with, start_on, these},
+    irq_kit::IRQ,
+};
 use hw::sim::{self, Config, Explored};
-use kernel::{ThreadCx, thread::ThreadId};
+use kernel::{
+    ThreadCx, sched,
+    simulation::{Bug, turn_on},
+    thread::{self, ThreadId},
+};
+use std::cell::Cell;
 
 /// Preemptions that a run may have.
 const BOUND: usize = 2;
@@ -36,6 +44,30 @@ pub fn explored_with(bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'st
     explored
 }
 
+/// Binds the thread of this handler of line [`IRQ`] to a CPU.
+#[track_caller]
+pub fn bind_thread(cx: &mut ThreadCx, handler: &str, cpu: usize) {
+    let mut found = None;
+    let name = format!("irq/{}-{handler}", IRQ.number());
+    thread::for_each(cx, |_, info| {
+        if info.name.as_str() == name {
+            found = Some(info.id);
+        }
+    });
+    sched::set_affinity(cx, found.expect("its thread"), these(&[cpu])).unwrap();
+}
+
+thread_local! {
+    static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
+}
+
+/// As [`explored`], with a bug that is on from each race's beginning on.
+#[track_caller]
+pub fn explored_with_bug(bug: Bug, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
+    BUG.set(Some(bug));
+    explored(scenario)
+}
+
 /// Busy until a moment.
 pub fn busy_till(ns: u64) {
     sim::advance(ns.saturating_sub(sim::time()));
@@ -58,6 +90,9 @@ pub fn race<T: Send + 'static>(
         result
     });
     busy_till(begin - APPROACH / 2);
+    if let Some(bug) = BUG.get() {
+        turn_on(bug);
+    }
     sim::interleave(true);
     busy_till(begin);
     here(cx, begin, other.id());

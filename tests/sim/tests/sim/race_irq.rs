@@ -2,33 +2,18 @@
 //!
 //! Lines are sent to CPU 0, where the race's own thread is; their IRQ threads are bound to CPU 1.
 use crate::{
-    harness::{US, fifo, hard_line, ms, start_on, these},
+    harness::{US, fifo, hard_line, ms, start_on},
     irq_kit::{Count, IRQ, edge},
-    race::{busy_till, explored, explored_with, race},
+    race::{bind_thread, busy_till, explored, explored_with, race},
 };
 use hw::sim;
 use kernel::{
     CpuSet, ThreadCx,
     irq::{self, Flags, Handled, Line, Primary},
-    sched,
     sync::Semaphore,
-    thread::{self, ThreadId},
     time,
 };
 use std::sync::Arc;
-
-/// Binds the IRQ thread of this handler to CPU 1.
-fn bind_thread(cx: &mut ThreadCx, handler: &str) {
-    let mut found = None;
-    let name = format!("irq/{}-{handler}", IRQ.number());
-    thread::for_each(cx, |_, info| {
-        if info.name.as_str() == name {
-            found = Some(info.id);
-        }
-    });
-    let id: ThreadId = found.expect("its thread");
-    sched::set_affinity(cx, id, these(&[1])).unwrap();
-}
 
 /// A line whose thread, on CPU 1, sees how often its device has raised it.
 struct Device {
@@ -51,7 +36,7 @@ impl Device {
         let ask = edge("dev").hard(|_| Primary::WakeThread).threaded(body).flags(flags).cookie(1);
         let line = ask.priority(fifo(90)).submit(cx).unwrap();
         irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
-        bind_thread(cx, "dev");
+        bind_thread(cx, "dev", 1);
         Self { raised, seen, line }
     }
     /// The device raises an edge, which CPU 0 takes at once.
@@ -71,58 +56,57 @@ impl Device {
     }
 }
 
-fn raised_while_the_thread_runs(flags: Flags) {
-    explored(move |cx| {
-        let device = Device::new(cx, flags);
-        race(
-            cx,
-            // The first event's thread finishes and goes to sleep beside this one.
-            |_, _| sim::point(),
-            |_, _, _| {
-                device.raise();
-                device.raise();
-                // What they cause is part of the race.
-                sim::spend(1);
-            },
-        );
-        device.settle(cx);
-        device.line.free(cx).unwrap();
-    });
+pub fn raised_while_the_thread_runs(cx: &mut ThreadCx, flags: Flags) {
+    let device = Device::new(cx, flags);
+    race(
+        cx,
+        // The first event's thread finishes and goes to sleep beside this one.
+        |_, _| sim::point(),
+        |_, _, _| {
+            device.raise();
+            device.raise();
+            // What they cause is part of the race.
+            sim::spend(1);
+        },
+    );
+    device.settle(cx);
+    device.line.free(cx).unwrap();
 }
 
 /// IQ-08.2: a second event comes at every moment of the thread's run for the first one and its way to sleep, on another
 /// CPU: it is seen.
 #[test]
 fn raised_while_the_thread_runs_elsewhere() {
-    raised_while_the_thread_runs(Flags::empty());
+    explored(|cx| raised_while_the_thread_runs(cx, Flags::empty()));
 }
 
 /// IQ-09.3: the thread finishes while the hard handler is still in progress: the line fires again afterwards. One that
 /// is held active until the thread deactivates it, and one that is masked.
 #[test]
 fn a_one_shot_thread_finishes_first() {
-    for flags in [Flags::ONESHOT, Flags::ONESHOT | Flags::SHARED] {
-        explored(move |cx| {
-            let device = Device::new(cx, flags);
-            race(
-                cx,
-                |_, _| sim::point(),
-                |_, _, _| {
-                    device.raise();
-                    sim::spend(1);
-                },
-            );
-            device.settle(cx);
-            device.line.free(cx).unwrap();
-        });
-    }
+    explored(|cx| raised_once(cx, Flags::ONESHOT));
+    explored(|cx| raised_once(cx, Flags::ONESHOT | Flags::SHARED));
+}
+pub fn raised_once(cx: &mut ThreadCx, flags: Flags) {
+    let device = Device::new(cx, flags);
+    race(
+        cx,
+        |_, _| sim::point(),
+        |_, _, _| {
+            device.raise();
+            // What it causes is part of the race.
+            sim::spend(1);
+        },
+    );
+    device.settle(cx);
+    device.line.free(cx).unwrap();
 }
 
 /// IQ-09: two events of a one-shot line.
 #[test]
 fn a_one_shot_line_raised_twice() {
-    raised_while_the_thread_runs(Flags::ONESHOT);
-    raised_while_the_thread_runs(Flags::ONESHOT | Flags::SHARED);
+    explored(|cx| raised_while_the_thread_runs(cx, Flags::ONESHOT));
+    explored(|cx| raised_while_the_thread_runs(cx, Flags::ONESHOT | Flags::SHARED));
 }
 
 /// IQ-18.1: freed by one CPU while it fires on the other: after that nothing of it runs.
@@ -155,32 +139,33 @@ fn freed_while_it_fires() {
 /// BU-06.1: another CPU makes a thread ready at every moment of this one's way into idle.
 #[test]
 fn woken_by_another_cpu_on_the_way_into_idle() {
-    explored(|cx| {
-        let gate = Arc::new(Semaphore::new(0));
-        let (wait, wakes) = (gate.clone(), gate.clone());
-        let mut sleeper = start_on(cx, &[0], "sleeper", fifo(50), move |cx| {
-            wait.down(cx);
-            sim::time()
-        });
-        time::sleep(cx, ms(1)).unwrap();
-        let up = race(
-            cx,
-            move |cx, begin| {
-                wakes.up(cx).unwrap();
-                begin
-            },
-            // Sleeps through it: CPU 0 goes idle.
-            |cx, begin, _| time::sleep_until(cx, crate::harness::at(begin + 500 * US)).unwrap(),
-        );
-        let woken = sleeper.join(cx).unwrap();
-        assert!(woken - up < 10 * US, "ran {} ns later", woken - up);
+    explored(woken_into_idle);
+}
+pub fn woken_into_idle(cx: &mut ThreadCx) {
+    let gate = Arc::new(Semaphore::new(0));
+    let (wait, wakes) = (gate.clone(), gate.clone());
+    let mut sleeper = start_on(cx, &[0], "sleeper", fifo(50), move |cx| {
+        wait.down(cx);
+        sim::time()
     });
+    time::sleep(cx, ms(1)).unwrap();
+    let up = race(
+        cx,
+        move |cx, begin| {
+            wakes.up(cx).unwrap();
+            begin
+        },
+        // Sleeps through it: CPU 0 goes idle.
+        |cx, begin, _| time::sleep_until(cx, crate::harness::at(begin + 500 * US)).unwrap(),
+    );
+    let woken = sleeper.join(cx).unwrap();
+    assert!(woken - up < 10 * US, "ran {} ns later", woken - up);
 }
 
 /// BU-06.1: the same by an interrupt that another CPU sends here.
 #[test]
 fn interrupted_on_the_way_into_idle() {
-    explored_with(1, |cx| {
+    explored(|cx| {
         let gate = Arc::new(Semaphore::new(0));
         let up = gate.clone();
         let line = hard_line(cx, 100, move |cx| up.up(cx).unwrap());

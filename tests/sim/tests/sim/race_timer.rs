@@ -4,7 +4,10 @@ use crate::{
     race::{busy_till, explored, race},
 };
 use hw::sim;
-use kernel::time::{HrTimer, Restart};
+use kernel::{
+    ThreadCx,
+    time::{HrTimer, Restart},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
@@ -33,28 +36,29 @@ impl Runs {
 /// TM-02.5: cancelled by one CPU when it expires on another: when the call returns, the callback is over or never comes.
 #[test]
 fn cancelled_when_it_expires() {
-    explored(|cx| {
-        let runs = Arc::new(Runs::default());
-        let timer = Arc::new(runs.timer(cx));
-        let (starts, expiry) = (timer.clone(), sim::time() + 100 * US);
-        race(
-            cx,
-            move |cx, _| {
-                starts.start_at(cx, at(expiry)).unwrap();
-                busy_till(expiry + US);
-            },
-            |cx, _, _| {
-                sim::interleave(false);
-                busy_till(expiry - 1);
-                sim::interleave(true);
-                busy_till(expiry);
-                let was_queued = timer.cancel(cx).unwrap();
-                assert!(!runs.runs.load(SeqCst) && !timer.is_queued(), "returned while it runs");
-                assert_eq!(runs.ended.load(SeqCst), u32::from(!was_queued), "runs");
-            },
-        );
-        assert!(!timer.is_queued());
-    });
+    explored(cancelled);
+}
+pub fn cancelled(cx: &mut ThreadCx) {
+    let runs = Arc::new(Runs::default());
+    let timer = Arc::new(runs.timer(cx));
+    let (starts, expiry) = (timer.clone(), sim::time() + 100 * US);
+    race(
+        cx,
+        move |cx, _| {
+            starts.start_at(cx, at(expiry)).unwrap();
+            busy_till(expiry + US);
+        },
+        |cx, _, _| {
+            sim::interleave(false);
+            busy_till(expiry - 1);
+            sim::interleave(true);
+            busy_till(expiry);
+            let was_queued = timer.cancel(cx).unwrap();
+            assert!(!runs.runs.load(SeqCst) && !timer.is_queued(), "returned while it runs");
+            assert_eq!(runs.ended.load(SeqCst), u32::from(!was_queued), "runs");
+        },
+    );
+    assert!(!timer.is_queued());
 }
 
 /// TM-02.3: started again by one CPU while its callback runs on another one, or just before or after: one further run

@@ -1,11 +1,13 @@
 //! Is a wake-up that another CPU sends at any moment of a wait neither lost nor doubled?
 use crate::{
-    harness::{US, at},
-    race::{busy_till, explored, race},
+    harness::{US, at, become_policy, fifo},
+    irq_kit::{IRQ, edge},
+    race::{bind_thread, busy_till, explored, race},
 };
 use hw::sim;
 use kernel::{
-    Error,
+    CpuSet, Error, ThreadCx,
+    irq::{self, Flags, Handled},
     sync::{Completion, RawSpinLock, Semaphore, WaitQueue},
 };
 use std::{
@@ -57,12 +59,13 @@ fn a_condition_changed_by_another_cpu_under_a_lock() {
 /// LK-05: a unit given by another CPU while somebody comes for it.
 #[test]
 fn a_unit_given_by_another_cpu() {
-    explored(|cx| {
-        let semaphore = Arc::new(Semaphore::new(0));
-        let gives = semaphore.clone();
-        race(cx, move |cx, _| gives.up(cx).unwrap(), |cx, _, _| semaphore.down(cx));
-        assert_eq!(semaphore.count(), 0);
-    });
+    explored(unit_given);
+}
+pub fn unit_given(cx: &mut ThreadCx) {
+    let semaphore = Arc::new(Semaphore::new(0));
+    let gives = semaphore.clone();
+    race(cx, move |cx, _| gives.up(cx).unwrap(), |cx, _, _| semaphore.down(cx));
+    assert_eq!(semaphore.count(), 0);
 }
 
 /// LK-05.7: a unit given by another CPU in the moment in which the wait for it runs out: it is in one place.
@@ -91,29 +94,40 @@ fn a_unit_given_when_time_runs_out() {
     });
 }
 
-/// LK-10: whoever has waited for a completion may give its memory back: its completer is done with it.
+/// LK-10: whoever has waited for a completion may give its memory back: its completer is done with it, even if the waiter
+/// finds it complete because it was preempted on its way to sleep.
 #[test]
 fn a_completion_freed_by_its_waiter() {
+    explored(completion_freed);
+}
+pub fn completion_freed(cx: &mut ThreadCx) {
     const PATTERN: u8 = 0xa5;
-    explored(|cx| {
-        let memory: &'static mut MaybeUninit<Completion> = Box::leak(Box::new(MaybeUninit::uninit()));
-        let at = memory.as_mut_ptr();
-        memory.write(Completion::new());
-        let completer = at as usize;
-        race(
-            cx,
+    become_policy(cx, fifo(50));
+    // Its thread preempts the waiter.
+    let line = edge("preempts").threaded(|_| Handled::Yes).flags(Flags::ONESHOT).priority(fifo(90)).submit(cx).unwrap();
+    irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
+    bind_thread(cx, "preempts", 0);
+    let memory: &'static mut MaybeUninit<Completion> = Box::leak(Box::new(MaybeUninit::uninit()));
+    let at = memory.as_mut_ptr();
+    memory.write(Completion::new());
+    let completer = at as usize;
+    race(
+        cx,
+        move |cx, _| {
+            sim::irq::pend(IRQ.number());
             // SAFETY: lives until its waiter has been let go, which is what is tested.
-            move |cx, _| unsafe { &*(completer as *const Completion) }.complete(cx),
-            |cx, _, _| {
-                // SAFETY: made above; not used again after it was waited for.
-                unsafe {
-                    (*at).wait(cx);
-                    at.cast::<u8>().write_bytes(PATTERN, size_of::<Completion>());
-                }
-            },
-        );
-        // SAFETY: written above, leaked.
-        let bytes = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), size_of::<Completion>()) };
-        assert!(bytes.iter().all(|&byte| byte == PATTERN), "its completer wrote to it later");
-    });
+            unsafe { &*(completer as *const Completion) }.complete(cx);
+        },
+        |cx, _, _| {
+            // SAFETY: made above; not used again after it was waited for.
+            unsafe {
+                (*at).wait(cx);
+                at.cast::<u8>().write_bytes(PATTERN, size_of::<Completion>());
+            }
+        },
+    );
+    // SAFETY: written above, leaked.
+    let bytes = unsafe { std::slice::from_raw_parts(at.cast::<u8>(), size_of::<Completion>()) };
+    assert!(bytes.iter().all(|&byte| byte == PATTERN), "its completer wrote to it later");
+    line.free(cx).unwrap();
 }

@@ -30,6 +30,14 @@ fn cpu_of(cx: &mut ThreadCx, id: ThreadId) -> usize {
     cpu.unwrap()
 }
 
+/// From now on, whenever nothing changes, the rules of run queues hold.
+fn watch(every: u64, times: u64) {
+    for n in 1..=times {
+        let check = || assert!(!sim::is_at_rest() || sched::verify() == Ok(()), "{:?}", sched::verify());
+        sim::at_call(sim::time() + n * every, Box::new(check));
+    }
+}
+
 /// The running thread prepares the scenario on CPU 0, above everybody.
 fn direct(cx: &mut ThreadCx) {
     become_policy(cx, fifo(99));
@@ -39,49 +47,48 @@ fn direct(cx: &mut ThreadCx) {
 /// SC-11.1: of one thread more than CPUs, all but the least urgent run.
 #[test]
 fn the_most_urgent_threads_run() {
-    any_order(4, ORDERS, |cx| {
-        become_policy(cx, fifo(99));
-        let log = Log::new();
-        for priority in [10, 50, 20, 40, 30] {
-            let log = log.clone();
-            start(cx, "hog", fifo(priority), move |_| {
-                sim::spend(10 * MS);
-                log.push((priority, sim::time() / MS));
-            });
-        }
-        let began = sim::time() / MS;
-        time::sleep(cx, ms(50)).unwrap();
-        let mut ended = log.take();
-        ended.sort();
-        let late: Vec<i32> = ended.iter().filter(|(_, at)| *at > began + 10).map(|(p, _)| *p).collect();
-        assert_eq!((ended.len(), late), (5, vec![10]), "{ended:?}");
-    });
+    any_order(4, ORDERS, most_urgent_run);
+}
+pub fn most_urgent_run(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(99));
+    let log = Log::new();
+    for priority in [10, 50, 20, 40, 30] {
+        let log = log.clone();
+        start(cx, "hog", fifo(priority), move |_| {
+            sim::spend(10 * MS);
+            log.push((priority, sim::time() / MS));
+        });
+    }
+    let began = sim::time() / MS;
+    time::sleep(cx, ms(50)).unwrap();
+    let mut ended = log.take();
+    ended.sort();
+    let late: Vec<i32> = ended.iter().filter(|(_, at)| *at > began + 10).map(|(p, _)| *p).collect();
+    assert_eq!((ended.len(), late), (5, vec![10]), "{ended:?}");
 }
 
 /// SC-11.1 again while they come, sleep and go: whenever nothing changes, the rule holds.
 #[test]
 fn the_most_urgent_threads_run_while_they_come_and_go() {
-    any_order(3, ORDERS, |cx| {
-        become_policy(cx, fifo(99));
-        for n in 1..100 {
-            let check = || assert!(!sim::is_at_rest() || sched::verify() == Ok(()), "{:?}", sched::verify());
-            sim::at_call(BEGIN + n * 7 * US, Box::new(check));
-        }
-        let hogs: Vec<_> = [10, 50, 20, 40, 30, 20]
-            .map(|priority| {
-                start(cx, "hog", fifo(priority), move |cx| {
-                    let step = priority as u64 * US;
-                    for n in 0..5 {
-                        sleep_till(cx, BEGIN + n * 2 * step);
-                        sim::spend(step);
-                    }
-                })
+    any_order(3, ORDERS, come_and_go);
+}
+pub fn come_and_go(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(99));
+    watch(7 * US, 300);
+    let hogs: Vec<_> = [10, 50, 20, 40, 30, 20]
+        .map(|priority| {
+            start(cx, "hog", fifo(priority), move |cx| {
+                let step = priority as u64 * US;
+                for n in 0..5 {
+                    sleep_till(cx, BEGIN + n * 2 * step);
+                    sim::spend(step);
+                }
             })
-            .into();
-        for mut hog in hogs {
-            hog.join(cx).unwrap();
-        }
-    });
+        })
+        .into();
+    for mut hog in hogs {
+        hog.join(cx).unwrap();
+    }
 }
 
 /// SC-11.4: a woken thread goes where it displaces the least: to the idle CPU, then the fair one, then the FIFO-20 one.
@@ -117,57 +124,61 @@ fn a_woken_thread_displaces_the_least() {
 /// SC-11.5: a CPU whose thread blocks pulls what waits behind a more urgent one elsewhere, at that moment.
 #[test]
 fn a_cpu_that_blocks_pulls() {
-    any_order(2, ORDERS, |cx| {
-        direct(cx);
-        let log = Log::new();
-        let ran = log.clone();
-        let waiter = start(cx, "waiter", fifo(50), move |cx| {
-            sleep_till(cx, BEGIN);
-            ran.push((sim::here(), sim::time() / TENTH));
-        });
-        start_on(cx, &[0], "hog", fifo(60), |cx| {
-            sleep_till(cx, BEGIN / 2);
-            sim::spend(10 * MS);
-        });
-        start_on(cx, &[1], "blocks", fifo(55), |cx| {
-            sleep_till(cx, BEGIN / 2);
-            sim::spend(3 * MS);
-        });
-        sleep_till(cx, BEGIN + MS);
-        let waits_on = cpu_of(cx, waiter.id());
-        assert!(log.take().is_empty() && waits_on < 2);
-        sleep_till(cx, 9 * MS);
-        assert_eq!(log.take(), [(1, 35)]);
+    any_order(2, ORDERS, blocks);
+}
+pub fn blocks(cx: &mut ThreadCx) {
+    watch(100 * US, 100);
+    direct(cx);
+    let log = Log::new();
+    let ran = log.clone();
+    let waiter = start(cx, "waiter", fifo(50), move |cx| {
+        sleep_till(cx, BEGIN);
+        ran.push((sim::here(), sim::time() / TENTH));
     });
+    start_on(cx, &[0], "hog", fifo(60), |cx| {
+        sleep_till(cx, BEGIN / 2);
+        sim::spend(10 * MS);
+    });
+    start_on(cx, &[1], "blocks", fifo(55), |cx| {
+        sleep_till(cx, BEGIN / 2);
+        sim::spend(3 * MS);
+    });
+    sleep_till(cx, BEGIN + MS);
+    let waits_on = cpu_of(cx, waiter.id());
+    assert!(log.take().is_empty() && waits_on < 2);
+    sleep_till(cx, 9 * MS);
+    assert_eq!(log.take(), [(1, 35)]);
 }
 
 /// SC-11.6: a thread that may run here only waits behind a movable one, while another CPU runs something less urgent:
 /// the movable one makes room.
 #[test]
 fn a_movable_thread_makes_room() {
-    any_order(2, ORDERS, |cx| {
-        direct(cx);
-        let log = Log::new();
-        start_on(cx, &[1], "fair", fair(), |_| sim::spend(50 * MS));
-        let ran = log.clone();
-        start_on(cx, &[0], "pinned", fifo(50), move |cx| {
-            let guard = sched::migrate_disable(cx);
-            sched::set_affinity(cx, thread::current_id(), CpuSet::ALL).unwrap();
-            sleep_till(cx, BEGIN);
-            ran.push(("pinned", sim::here(), sim::time() / TENTH));
-            sim::spend(5 * MS);
-            drop(guard);
-        });
-        let ran = log.clone();
-        start_on(cx, &[0], "movable", fifo(60), move |cx| {
-            sched::set_affinity(cx, thread::current_id(), CpuSet::ALL).unwrap();
-            sleep_till(cx, BEGIN / 2);
-            sim::spend(5 * MS);
-            ran.push(("movable", sim::here(), sim::time() / TENTH));
-        });
-        sleep_till(cx, BEGIN / 2 + 9 * MS);
-        assert_eq!(log.take(), [("pinned", 0, 10), ("movable", 1, 55)]);
+    any_order(2, ORDERS, makes_room);
+}
+pub fn makes_room(cx: &mut ThreadCx) {
+    watch(100 * US, 100);
+    direct(cx);
+    let log = Log::new();
+    start_on(cx, &[1], "fair", fair(), |_| sim::spend(50 * MS));
+    let ran = log.clone();
+    start_on(cx, &[0], "pinned", fifo(50), move |cx| {
+        let guard = sched::migrate_disable(cx);
+        sched::set_affinity(cx, thread::current_id(), CpuSet::ALL).unwrap();
+        sleep_till(cx, BEGIN);
+        ran.push(("pinned", sim::here(), sim::time() / TENTH));
+        sim::spend(5 * MS);
+        drop(guard);
     });
+    let ran = log.clone();
+    start_on(cx, &[0], "movable", fifo(60), move |cx| {
+        sched::set_affinity(cx, thread::current_id(), CpuSet::ALL).unwrap();
+        sleep_till(cx, BEGIN / 2);
+        sim::spend(5 * MS);
+        ran.push(("movable", sim::here(), sim::time() / TENTH));
+    });
+    sleep_till(cx, BEGIN / 2 + 9 * MS);
+    assert_eq!(log.take(), [("pinned", 0, 10), ("movable", 1, 55)]);
 }
 
 /// No fair thread waits while a CPU idles, also when others end.

@@ -1,0 +1,109 @@
+//! Does the search find what is wrong? Each deliberate bug makes one of the scenarios fail, with the report that it should
+//! (HC-05).
+use crate::{
+    harness::{seeded, smp},
+    race::explored_with_bug,
+    race_irq, race_timer, race_wait, smp as scenarios,
+};
+use hw::sim::seeds;
+use kernel::{
+    ThreadCx,
+    irq::Flags,
+    simulation::{Bug, turn_on},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a search says that is to fail.
+fn report_of(search: impl FnOnce()) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(search)) else { return "nothing was found".into() };
+    let text = payload.downcast_ref::<&str>().copied().map(str::to_owned);
+    text.or(payload.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// With this bug one of the orders that are explored ends with this report.
+#[track_caller]
+fn search_finds(bug: Bug, report: &str, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) {
+    let found = report_of(|| _ = explored_with_bug(bug, scenario));
+    assert!(found.contains(report), "{bug:?}: {found}");
+}
+
+/// With this bug one of the seeds ends with one of these reports, and without it none does.
+#[track_caller]
+fn seeds_find(bug: Bug, cpus: usize, reports: &[&str], scenario: fn(&mut ThreadCx)) {
+    smp(cpus, scenario);
+    let found = report_of(|| {
+        seeds(200, |seed| {
+            seeded(cpus, seed, move |cx| {
+                turn_on(bug);
+                scenario(cx);
+            });
+        });
+    });
+    assert!(reports.iter().any(|report| found.contains(report)), "{bug:?}: {found}");
+}
+
+const UNSEEN: &str = "an event was not seen";
+const DEAF: &str = "the line does not fire any more";
+
+/// IQ-08.2: without the look after the sleep was announced, RUNTHREAD stays set and wakes nobody any more.
+#[test]
+fn no_recheck_in_the_irq_thread() {
+    search_finds(Bug::NoRecheck, DEAF, |cx| race_irq::raised_while_the_thread_runs(cx, Flags::empty()));
+}
+
+/// IQ-08.4: RUNTHREAD cleared after the body: an event is lost.
+#[test]
+fn runthread_cleared_after_the_body() {
+    search_finds(Bug::ClearAfterRun, UNSEEN, |cx| race_irq::raised_while_the_thread_runs(cx, Flags::empty()));
+}
+
+/// IQ-09.3: a thread that does not wait for the hard handler leaves the line masked for ever.
+#[test]
+fn finalized_while_in_progress() {
+    let scenario = |cx: &mut ThreadCx| race_irq::raised_once(cx, Flags::ONESHOT | Flags::SHARED);
+    search_finds(Bug::FinalizeEarly, DEAF, scenario);
+}
+
+/// SC-12.3: a thread that sleeps although it was woken is never woken again.
+#[test]
+fn a_sleep_after_the_wake() {
+    search_finds(Bug::SleepUnlooked, "ready, but neither running nor queued at its home", race_wait::unit_given);
+}
+
+/// BU-06.1: a wake-up that does not reach the CPU: the thread waits for the next interrupt there.
+#[test]
+fn a_dropped_ipi() {
+    search_finds(Bug::NoIpi, "ns later", race_irq::woken_into_idle);
+}
+
+/// TM-02.5: the call returns while the callback runs.
+#[test]
+fn a_cancel_that_does_not_wait() {
+    search_finds(Bug::CancelUnwaited, "returned while it runs", race_timer::cancelled);
+}
+
+/// A completer writes to memory that its waiter has given back.
+#[test]
+fn a_completion_that_is_left_too_early() {
+    search_finds(Bug::CompletionUnheld, "its completer wrote to it later", race_wait::completion_freed);
+}
+
+const WAITS: &str = "ready, while a CPU that it may use runs something less urgent";
+
+/// SC-11.5: what waits is left waiting.
+#[test]
+fn no_pull() {
+    seeds_find(Bug::NoPull, 2, &[WAITS], scenarios::blocks);
+}
+
+/// SC-11.1: what was displaced is left waiting.
+#[test]
+fn no_push() {
+    seeds_find(Bug::NoPush, 3, &[WAITS], scenarios::come_and_go);
+}
+
+/// SC-11.6: the bound thread waits behind the movable one.
+#[test]
+fn no_room() {
+    seeds_find(Bug::NoRoom, 2, &[WAITS, "(\"movable\", 0"], scenarios::makes_room);
+}
