@@ -76,8 +76,8 @@ impl Semaphore {
     #[inline(always)]
     fn take(&self) -> bool {
         let mut word = self.word.load(Relaxed);
-        // Waiters mean that there is none: the count is 0 then, so the test covers both.
-        while word & !WAITERS != 0 {
+        // Not with the flag set either, whatever the count: who has set it may be about to take what it found.
+        while word.wrapping_sub(1) < Self::MAX {
             match self.word.compare_exchange_weak(word, word - 1, Acquire, Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
@@ -108,11 +108,8 @@ impl Semaphore {
         let Some(first) = waiters.pop_front() else {
             // Full, or the last waiter gave up between the look at the word and the lock. Counted under the lock: no
             // new waiter can overlook it.
-            if self.word.load(Relaxed) >= Self::MAX {
-                return Err(Error::Overflow);
-            }
-            self.word.fetch_add(1, Release);
-            return Ok(());
+            let counted = self.word.fetch_update(Release, Relaxed, |word| (word < Self::MAX).then_some(word + 1));
+            return counted.map(drop).map_err(|_| Error::Overflow);
         };
         if waiters.is_empty() {
             self.word.fetch_and(!WAITERS, Relaxed);
@@ -139,8 +136,8 @@ impl Semaphore {
             // Under the lock an `up` either sees the flag and comes here, or has raised the count already.
             let before = self.word.fetch_or(WAITERS, Acquire);
             if before & !WAITERS != 0 {
-                self.word.fetch_and(!WAITERS, Relaxed);
-                self.word.fetch_sub(1, Acquire);
+                // With the flag set nobody else takes it. Flag and unit in one step: between two, somebody would.
+                self.word.fetch_sub(WAITERS + 1, Acquire);
                 return false;
             }
             me.waiting.begin();

@@ -1,5 +1,6 @@
 //! Does the semaphore count, queue, time out and hand over as promised (LK-05)?
-use crate::harness::{Log, MS, at, at_every_point, become_policy, exact, fair, fifo, hard_line, ms, start};
+use crate::harness::{Log, MS, at, at_every_point, become_policy, exact, fair, fifo, hard_line, ms, seeded, start};
+use hw::sim::seeds;
 use kernel::{Error, sync::Semaphore, thread, time};
 use std::sync::Arc;
 
@@ -246,4 +247,34 @@ fn no_up_is_lost() {
             line.free(cx).unwrap();
         });
     }
+}
+
+/// LK-05: units that some CPUs take without waiting, while another is about to wait, are neither lost nor made.
+#[test]
+fn units_are_kept_on_several_cpus() {
+    const CPUS: usize = 3;
+    seeds(1000, |seed| {
+        seeded(CPUS, seed, |cx| {
+            let gate = Arc::new(Semaphore::new(1));
+            let begin = at(hw::sim::time() + MS);
+            let threads = (0..CPUS).map(|n| {
+                let gate = gate.clone();
+                start(cx, "taker", fifo(10), move |cx| {
+                    // On each CPU at once.
+                    time::sleep_until(cx, begin).unwrap();
+                    for _ in 0..12 {
+                        if n == 0 {
+                            gate.down(cx);
+                        } else if !gate.try_down() {
+                            continue;
+                        }
+                        gate.up(cx).unwrap();
+                    }
+                })
+            });
+            let mut threads: Vec<_> = threads.collect();
+            threads.iter_mut().for_each(|thread| thread.join(cx).unwrap());
+            assert_eq!(gate.count(), 1);
+        });
+    });
 }
