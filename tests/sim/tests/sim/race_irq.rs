@@ -35,7 +35,6 @@ impl Device {
         };
         let ask = edge("dev").hard(|_| Primary::WakeThread).threaded(body).flags(flags).cookie(1);
         let line = ask.priority(fifo(90)).submit(cx).unwrap();
-        irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
         bind_thread(cx, "dev", 1);
         Self { raised, seen, line }
     }
@@ -169,7 +168,6 @@ fn interrupted_on_the_way_into_idle() {
         let gate = Arc::new(Semaphore::new(0));
         let up = gate.clone();
         let line = hard_line(cx, 100, move |cx| up.up(cx).unwrap());
-        irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
         race(
             cx,
             |cx, _| irq::inject::pend(cx, IRQ).unwrap(),

@@ -6,8 +6,8 @@ use crate::{
 };
 use hw::sim;
 use kernel::{
-    CpuSet, Error, ThreadCx,
-    irq::{self, Flags, Handled},
+    Error, ThreadCx,
+    irq::{Flags, Handled},
     sync::{Completion, RawSpinLock, Semaphore, WaitQueue},
 };
 use std::{
@@ -105,7 +105,6 @@ pub fn completion_freed(cx: &mut ThreadCx) {
     become_policy(cx, fifo(50));
     // Its thread preempts the waiter.
     let line = edge("preempts").threaded(|_| Handled::Yes).flags(Flags::ONESHOT).priority(fifo(90)).submit(cx).unwrap();
-    irq::set_affinity(cx, IRQ, CpuSet::of(0)).unwrap();
     bind_thread(cx, "preempts", 0);
     let memory: &'static mut MaybeUninit<Completion> = Box::leak(Box::new(MaybeUninit::uninit()));
     let at = memory.as_mut_ptr();
