@@ -39,6 +39,7 @@ pub fn explored_with(bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'st
             scenario(cx);
         });
     });
+    // For whoever runs it with `--nocapture`.
     println!("{explored:?}");
     assert!(explored.runs > 1, "nothing to explore");
     explored
