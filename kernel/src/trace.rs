@@ -44,6 +44,8 @@ kinds! {
     BUG = 14, "bug";
     /// A mark of whoever studies something.
     MARK = 15, "mark";
+    /// A CPU waits for a raw lock that is held.
+    LOCK_WAIT = 16, "lock_wait";
 }
 
 #[cfg(any(feature = "trace", not(target_os = "none")))]

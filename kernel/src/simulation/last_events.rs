@@ -29,7 +29,7 @@ fn details(event: &Event) -> String {
     match event.kind {
         trace::SWITCH => format!("{} -> {}", thread_name(event.a, event.cpu), thread_name(event.b, event.cpu)),
         trace::WAKE => thread_name(event.a, event.cpu).to_string(),
-        trace::VECTOR | trace::IDLE | trace::BUG => String::new(),
+        trace::VECTOR | trace::IDLE | trace::BUG | trace::LOCK_WAIT => String::new(),
         trace::TIMER => format!("expiry {} ns", event.a),
         _ => event.a.to_string(),
     }

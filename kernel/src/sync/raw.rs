@@ -5,7 +5,7 @@
 use crate::{
     atomic_word::Word32,
     cx::{AtomicCx, Covers, Irq, Level, NoSection, Opens, Section},
-    report,
+    report, trace,
 };
 use core::{
     cell::UnsafeCell,
@@ -51,6 +51,7 @@ impl SpinWord {
         if crate::percpu::online().count() == 1 {
             report::bug!("spinlock recursion on {:p}", self);
         }
+        trace::record(trace::LOCK_WAIT, 0, 0);
         let limit = hw::clock::ticks() + LIMIT_SECONDS * hw::clock::frequency();
         self.0.queue(|| {
             hw::cpu::relax();

@@ -5,6 +5,7 @@ mod boot;
 mod bugs;
 mod completion;
 mod context;
+mod disjoint;
 mod football;
 mod gic;
 mod gic_lines;
