@@ -108,6 +108,19 @@ pub fn online() -> CpuSet {
     CpuSet::from_bits(ONLINE.load(Acquire))
 }
 
+/// What tells this CPU from others and is in a register: a part of its area's address, or whatever the entry code left there.
+/// Not 0.
+#[inline(always)]
+pub(crate) fn token() -> u32 {
+    let token = hw::cpu::local().addr() as u32;
+    // The entry code sees to it on the target; what a test does outside a machine has no area.
+    if cfg!(target_os = "none") { token } else { token.max(1) }
+}
+/// The area of the CPU with this token.
+pub(crate) fn of_token(token: u32) -> Option<&'static PerCpu> {
+    (0..MAX_CPUS).map(area).find(|&cpu| core::ptr::from_ref(cpu).addr() as u32 == token)
+}
+
 /// The area of the CPU that runs the caller, who may be on another one by now.
 pub(crate) fn any() -> &'static PerCpu {
     this()

@@ -32,6 +32,7 @@ use crate::atomic::{
 ///
 /// A CPU holds or awaits it once at a time: what can interrupt its holder or a waiter and takes it, too, is masked.
 pub struct TicketLock<W> {
+    /// The holder's number, 0 if there is none.
     held: W,
     /// Holders of a ticket. Not 0: newcomers queue.
     waiters: W,
@@ -47,19 +48,21 @@ impl<W> TicketLock<W> {
 }
 
 impl<W: Word> TicketLock<W> {
-    /// Takes the lock unless it is held or others wait for it.
+    /// Takes the lock unless it is held or others wait for it. `owner`: what tells this CPU from others, not 0.
     #[inline(always)]
     #[must_use = "the lock may not have been taken"]
-    pub fn try_acquire(&self) -> bool {
-        self.waiters.load(Relaxed) == 0 && self.held.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
+    pub fn try_acquire(&self, owner: u32) -> bool {
+        self.waiters.load(Relaxed) == 0 && self.held.compare_exchange(0, owner, Acquire, Relaxed).is_ok()
     }
     /// Takes the lock when it is this CPU's turn. `while_waiting` is called with a ticket drawn, again and again until then;
     /// one that never returns leaves the lock unusable.
     #[inline(always)]
-    pub fn queue(&self, mut while_waiting: impl FnMut()) {
+    pub fn queue(&self, owner: u32, mut while_waiting: impl FnMut()) {
         self.waiters.fetch_add(1, Relaxed);
         let ticket = self.next.fetch_add(1, Relaxed);
-        while self.serving.load(Relaxed) != ticket || self.held.compare_exchange_weak(0, 1, Acquire, Relaxed).is_err() {
+        while self.serving.load(Relaxed) != ticket
+            || self.held.compare_exchange_weak(0, owner, Acquire, Relaxed).is_err()
+        {
             while_waiting();
         }
         self.serving.store(ticket.wrapping_add(1), Relaxed);
@@ -70,10 +73,10 @@ impl<W: Word> TicketLock<W> {
     pub fn release(&self) {
         self.held.store(0, Release);
     }
-    /// Whether somebody holds it; out of date as soon as it is known.
+    /// Whoever holds it, 0 if nobody does; out of date as soon as it is known, unless it is the caller.
     #[inline(always)]
-    pub fn is_held(&self) -> bool {
-        self.held.load(Relaxed) != 0
+    pub fn owner(&self) -> u32 {
+        self.held.load(Relaxed)
     }
 }
 
@@ -90,11 +93,12 @@ mod tests {
     #[test]
     fn held_and_released() {
         let lock = starting_at(0);
-        assert!(lock.try_acquire() && lock.is_held());
-        assert!(!lock.try_acquire());
+        assert!(lock.try_acquire(7));
+        assert_eq!(lock.owner(), 7);
+        assert!(!lock.try_acquire(7));
         lock.release();
-        assert!(!lock.is_held());
-        assert!(lock.try_acquire());
+        assert_eq!(lock.owner(), 0);
+        assert!(lock.try_acquire(7));
     }
 
     /// LK-01: while a ticket is out, a free lock is not for newcomers; after it, it is. Also where tickets wrap.
@@ -102,19 +106,19 @@ mod tests {
     fn nobody_gets_past_a_ticket() {
         for ticket in [0, u32::MAX] {
             let lock = starting_at(ticket);
-            assert!(lock.try_acquire());
+            assert!(lock.try_acquire(7));
             let mut turns = 0;
-            lock.queue(|| {
+            lock.queue(9, || {
                 turns += 1;
                 if turns == 2 {
                     lock.release();
-                    assert!(!lock.try_acquire());
+                    assert!(!lock.try_acquire(7));
                 }
             });
             assert_eq!(turns, 2);
-            assert!(lock.is_held());
+            assert_eq!(lock.owner(), 9);
             lock.release();
-            assert!(lock.try_acquire());
+            assert!(lock.try_acquire(7));
         }
     }
 }

@@ -110,6 +110,12 @@ impl CpuQueue {
     unsafe fn unlock(&self) {
         self.word.release();
     }
+    /// What the thread that runs is called, without the lock: for a report about that lock.
+    pub(crate) fn running_name(&self) -> &'static str {
+        // SAFETY: a word that is read as it is; whatever it was lately, it was a thread, and threads are never freed.
+        let running = unsafe { (&raw const (*self.inner.get()).running).read_volatile() };
+        running.map_or("nothing", |t| t.0.name())
+    }
     /// Runs `f` under the lock, interrupts masked.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
         let saved = hw::irqs::save();

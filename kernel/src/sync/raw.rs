@@ -5,7 +5,7 @@
 use crate::{
     atomic_word::Word32,
     cx::{AtomicCx, Covers, Irq, Level, NoSection, Opens, Section},
-    report, trace,
+    percpu, report, trace,
 };
 use core::{
     cell::UnsafeCell,
@@ -24,14 +24,14 @@ impl SpinWord {
     /// Takes the lock. Whatever the level asks for is masked already.
     #[inline(always)]
     pub(crate) fn acquire(&self) {
-        if !self.0.try_acquire() {
+        if !self.0.try_acquire(percpu::token()) {
             self.wait();
         }
     }
     /// Takes the lock unless it is held or others wait for it.
     #[inline(always)]
     pub(crate) fn try_acquire(&self) -> bool {
-        self.0.try_acquire()
+        self.0.try_acquire(percpu::token())
     }
     /// Gives the lock back.
     #[inline(always)]
@@ -39,24 +39,33 @@ impl SpinWord {
         self.0.release();
     }
     pub(crate) fn is_held(&self) -> bool {
-        self.0.is_held()
+        self.0.owner() != 0
     }
 
-    /// The slow path. With a single CPU whoever finds the lock held holds it itself; a lock that makes somebody wait for a
-    /// second is a lock-up.
+    /// The slow path. Who finds that it holds the lock itself would wait for ever; one that makes somebody wait for a second
+    /// is a lock-up.
     #[cold]
     #[inline(never)]
     fn wait(&self) {
         const LIMIT_SECONDS: u64 = 1;
-        if crate::percpu::online().count() == 1 {
+        let me = percpu::token();
+        if self.0.owner() == me {
             report::bug!("spinlock recursion on {:p}", self);
         }
         trace::record(trace::LOCK_WAIT, 0, 0);
         let limit = hw::clock::ticks() + LIMIT_SECONDS * hw::clock::frequency();
-        self.0.queue(|| {
+        self.0.queue(me, || {
             hw::cpu::relax();
             if hw::clock::ticks() > limit {
-                report::bug!("spinlock lockup on {:p}", self);
+                match percpu::of_token(self.0.owner()) {
+                    Some(cpu) => report::bug!(
+                        "spinlock lockup on {:p}, held by CPU {} in {}",
+                        self,
+                        cpu.id.get(),
+                        cpu.runqueue.running_name()
+                    ),
+                    None => report::bug!("spinlock lockup on {:p}, which is free: its turn was lost", self),
+                }
             }
         });
     }

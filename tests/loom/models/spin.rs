@@ -29,8 +29,8 @@ impl<O: Orders> Turns<O> {
     }
     /// One taker's turn.
     fn take(&self, who: u32, mut while_waiting: impl FnMut()) {
-        if !self.word.try_acquire() {
-            self.word.queue(|| {
+        if !self.word.try_acquire(1) {
+            self.word.queue(1, || {
                 while_waiting();
                 thread::yield_now();
             });
@@ -41,7 +41,7 @@ impl<O: Orders> Turns<O> {
     }
     /// Who had it, once all are done.
     fn takers(&self) -> Vec<u32> {
-        assert!(self.word.try_acquire(), "the last one did not give it back");
+        assert!(self.word.try_acquire(1), "the last one did not give it back");
         // SAFETY: the lock is held.
         self.takers.with(|takers| unsafe { (*takers).clone() })
     }
@@ -79,7 +79,7 @@ fn spin_three_exclude_each_other() {
 fn spin_first_come_first_served() {
     explore(None, || {
         let turns = Turns::<Written>::new();
-        assert!(turns.word.try_acquire());
+        assert!(turns.word.try_acquire(1));
         let first = {
             let turns = Arc::clone(&turns);
             thread::spawn(move || {

@@ -121,6 +121,8 @@ global_asm!(
     "msr pmcntenset_el0, x0",
     "msr pmccfiltr_el0, xzr",
     "msr cpacr_el1, xzr", // FP and SIMD trap
+    "mov x0, #1",
+    "msr tpidr_el0, x0", // not 0: locks note whose they are before there are per-CPU areas
     "isb",
     "adrp x0, __hw_vectors",
     "add x0, x0, :lo12:__hw_vectors",

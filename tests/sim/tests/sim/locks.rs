@@ -60,3 +60,36 @@ fn cpus_are_served_in_the_order_in_which_they_came() {
         });
     }
 }
+
+/// LK-01.2: also with several CPUs it is the owner itself that is told.
+#[test]
+fn locking_twice_on_several_cpus_is_a_bug() {
+    to_bug_on(2, "spinlock recursion on", |cx| {
+        let lock: RawSpinLock<()> = RawSpinLock::new(());
+        let mut guard = lock.lock(cx);
+        let _ = lock.lock_in(guard.cx());
+    });
+}
+
+/// LK-01.4: a holder that never releases: whoever waits for a second says which CPU and thread it is.
+#[test]
+fn a_lock_that_is_never_released_is_a_bug() {
+    to_bug_on(2, "held by CPU 1 in holder", |cx| {
+        let lock: std::sync::Arc<RawSpinLock<()>> = std::sync::Arc::new(RawSpinLock::new(()));
+        let held = lock.clone();
+        let holder = kernel::thread::Builder::new("holder").affinity(kernel::CpuSet::of(1));
+        holder.spawn(cx, move |cx| held.with(cx, |(), _| hw::sim::spend(10_000 * crate::harness::MS))).unwrap();
+        hw::sim::spend(crate::harness::MS);
+        lock.with(cx, |(), _| ());
+    });
+}
+
+/// Boots so many CPUs and expects a BUG whose report contains `text`.
+#[track_caller]
+fn to_bug_on(cpus: usize, text: &str, body: impl FnOnce(&mut kernel::ThreadCx) + 'static) {
+    // Coarse, so that a second of waiting is no long run.
+    let config = hw::sim::Config { cpus, relax: 10_000, ..hw::sim::Config::default() };
+    let outcome = kernel::simulation::boot(config, "", body);
+    assert_eq!(outcome.end, hw::sim::End::Exit(kernel::report::EXIT_BUG), "console:\n{}", outcome.console);
+    assert!(outcome.console.contains(text), "no {text:?} in\n{}", outcome.console);
+}
