@@ -45,7 +45,7 @@ pub(crate) fn bind(t: Ref, id: ThreadId, cpus: CpuSet) -> Result<()> {
     let off = irq_flags::Off::new();
     let mut on_its_way = false;
     let bound = smp::change(t, |q, _| {
-        if t.state() == State::Dead || t.id() != id {
+        if t.state() == State::Dead || !t.is_listed_as(id) {
             return Err(Error::NotFound);
         }
         t.affinity.set(cpus);

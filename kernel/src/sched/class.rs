@@ -158,7 +158,7 @@ pub fn set(cx: &mut ThreadCx, id: ThreadId, policy: Policy) -> Result<()> {
 
 /// `here`: the queue is this CPU's.
 fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, here: bool) -> Result<()> {
-    if thread.state() == State::Dead || thread.id() != id {
+    if thread.state() == State::Dead || !thread.is_listed_as(id) {
         return Err(Error::NotFound);
     }
     let before = thread.policy.replace(policy);

@@ -158,6 +158,9 @@ pub struct Thread {
     /// Bits of [`signal`].
     pub(crate) signals: AtomicU32,
 
+    /// Its number while it is listed, else 0; what [`table::find`] goes by, without a lock.
+    number: AtomicU32,
+
     // Written before it runs for the first time.
     pub(crate) identity: UnsafeCell<Identity>,
     pub(crate) body: UnsafeCell<Option<spawn::Body>>,
@@ -219,6 +222,7 @@ impl Thread {
             waiting: Waiting::new(),
             sleep: TimerCore::new(crate::time::sleep::expired),
             signals: AtomicU32::new(0),
+            number: AtomicU32::new(0),
             identity: UnsafeCell::new(Identity {
                 id: ThreadId(0),
                 name: Name::new(),
@@ -229,6 +233,10 @@ impl Thread {
             body: UnsafeCell::new(None),
             joiner: UnsafeCell::new(None),
         }
+    }
+    /// Whether this is the listed thread of that number. Under the lock of its home's run queue that is so until it ends.
+    pub(crate) fn is_listed_as(&self, id: ThreadId) -> bool {
+        self.number.load(Acquire) == id.0
     }
     /// The CPU that it runs on, is ready on, or ran on last. Stable under the lock of that CPU's run queue only.
     #[inline(always)]

@@ -10,7 +10,10 @@ use crate::{
     sync::raw::RawSpinLock,
 };
 use alloc::boxed::Box;
-use hw::atomic::Ordering::SeqCst;
+use hw::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release, SeqCst},
+};
 use logic::policy::Policy;
 
 /// Threads that can exist at once, idle threads included.
@@ -36,6 +39,12 @@ struct Slot {
 hw::global! {
     static TABLE: RawSpinLock<Table, cx::Irq> =
         RawSpinLock::new(Table { slots: heapless::Vec::new(), free: heapless::Vec::new(), live: 0 });
+}
+
+hw::global! {
+    /// The threads of all slots filled so far, for whoever looks one up without the lock.
+    static THREADS: [AtomicPtr<Thread>; MAX_THREADS] =
+        [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_THREADS];
 }
 
 fn with<R>(f: impl FnOnce(&mut Table) -> R) -> R {
@@ -67,7 +76,9 @@ pub(crate) fn claim() -> Result<(Ref, usize)> {
             drop(slot);
             Error::NoResource
         })?;
-        t.slots.last().map(|s| (lend(&s.thread), index)).ok_or(Error::NoResource)
+        let slot = t.slots.last().ok_or(Error::NoResource)?;
+        THREADS[index].store(core::ptr::from_ref(&*slot.thread).cast_mut(), Release);
+        Ok((lend(&slot.thread), index))
     })
 }
 
@@ -84,6 +95,7 @@ pub(crate) fn list(thread: Ref) {
     with(|t| {
         if let Some(slot) = t.slots.get_mut(index(thread.id())) {
             slot.listed = true;
+            thread.number.store(thread.id().0, Release);
             t.live += 1;
         }
     });
@@ -95,6 +107,7 @@ pub(crate) fn release(thread: Ref) {
         let index = index(thread.id());
         if let Some(slot) = t.slots.get_mut(index) {
             slot.listed = false;
+            thread.number.store(0, Release);
             slot.uses += 1;
             t.live -= 1;
             // There is one place for every slot.
@@ -115,9 +128,13 @@ fn index(id: ThreadId) -> usize {
     (id.0 % USE).wrapping_sub(1) as usize
 }
 
-/// The live thread of this number.
+/// The live thread of this number. Takes no lock: it may end, and its slot be used again, at any moment. Whoever changes it
+/// asks once more, under the lock of its home's run queue ([`Thread::is_listed_as`]).
 pub(crate) fn find(id: ThreadId) -> Option<Ref> {
-    with(|t| t.find(id))
+    let slot = THREADS.get(index(id))?.load(Acquire);
+    // SAFETY: null, or a thread, which is never freed.
+    let thread = unsafe { slot.as_ref() }?;
+    (thread.is_listed_as(id) && thread.state() != State::Dead).then(|| lend(thread))
 }
 
 /// The thread in slot `n`, if it lives.

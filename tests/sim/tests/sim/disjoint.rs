@@ -7,6 +7,7 @@ use hw::sim::{self, Rng, seeds};
 use kernel::{
     CpuSet, ThreadCx,
     irq::{self, Flags, Irq, Line, Primary, Request, Trigger},
+    sched,
     sync::{Completion, Semaphore},
     thread, time, trace,
 };
@@ -49,6 +50,7 @@ fn threads_on(cx: &mut ThreadCx, cpu: usize, seed: u64) {
                     _ => done.wait(cx),
                 }
                 sim::spend(rng.below(3 * US));
+                sched::set(cx, thread::current_id(), fifo(10 + n as i32)).unwrap();
                 thread::yield_now(cx);
                 sleep_till(cx, BEGIN + 20 * US * (round + 1) + rng.below(10 * US));
             }
