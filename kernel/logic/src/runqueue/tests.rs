@@ -449,3 +449,38 @@ fn movable_threads_are_those_that_say_so_when_they_are_queued() {
     assert_eq!(order(&mut queue), "ABC");
     assert_eq!(queue.movable_level(), None);
 }
+
+/// A wake-up, a preemption and a yield take the same steps with 10 threads and with 10,000, wherever those stand.
+#[test]
+fn ten_thousand_threads_cost_what_ten_do() {
+    let steps_among = |others: &[Handle]| {
+        let mut q = RunQueue::new();
+        for (n, &h) in others.iter().enumerate() {
+            h.0.movable.set(n % 2 == 0);
+            // Every level has somebody, that of the yield the most.
+            let level = if n % 3 == 0 { rt(50) } else { rt(1 + (n % 50) as u8) };
+            q.enqueue(h, level, Place::Tail);
+        }
+        let [running, urgent] = threads::<2>();
+        let mut counts = [0; 4];
+        let mut step = 0;
+        let mut count = |counts: &mut [usize; 4]| {
+            counts[step] = STEPS.replace(0);
+            step += 1;
+        };
+        STEPS.set(0);
+        q.enqueue(urgent, rt(60), Place::Tail);
+        count(&mut counts);
+        assert!(q.give_way(running, rt(55), Place::Head).is_some_and(|(h, _)| h == urgent));
+        count(&mut counts);
+        assert!(q.take_first().is_some_and(|(h, _)| h == running));
+        count(&mut counts);
+        assert!(q.give_way(running, rt(50), Place::Tail).is_some());
+        count(&mut counts);
+        counts
+    };
+    let all = threads::<10_000>();
+    let few = steps_among(&threads::<10>());
+    assert_eq!(few, steps_among(&all));
+    assert!(few.iter().sum::<usize>() > 0);
+}

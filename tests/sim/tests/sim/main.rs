@@ -44,6 +44,7 @@ mod sleep;
 mod slices;
 mod smoke;
 mod smp;
+mod speed;
 mod stress;
 mod threads;
 mod timers;
