@@ -29,6 +29,7 @@ pub mod spurious;
 
 // Threads.
 pub mod cpus;
+pub mod latency;
 pub mod list;
 pub mod plist;
 pub mod policy;
