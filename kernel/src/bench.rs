@@ -66,7 +66,7 @@ impl Row {
 const INSTRUCTIONS: &str = "instructions";
 
 /// What the counter counts: a loop of known length tells.
-fn unit() -> &'static str {
+pub(crate) fn unit() -> &'static str {
     const TURNS: u64 = 1000;
     /// Of the loop, and of reading the counter around it.
     const EXPECTED: core::ops::RangeInclusive<u64> = 2 * TURNS..=2 * TURNS + 8;

@@ -8,7 +8,7 @@ use crate::{
     console,
     cx::{HardIrqCx, ThreadCx},
     error::Result,
-    irq, log, percpu, report, sched, secondary, thread, time,
+    irq, latency, log, mask, percpu, report, sched, secondary, thread, time,
 };
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -66,7 +66,7 @@ pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
     step("interrupt controller", irq::start(board, options.end));
     irq::enable_private();
     step("threads", first_thread(board, options, machine, main));
-    hw::irqs::enable();
+    mask::enable();
     sched::adopt_idle_loop(idle)
 }
 
@@ -165,7 +165,9 @@ fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine:
     secondary::start(cx, &machine.cpus, machine.method);
     #[cfg(target_os = "none")]
     record_boot(cx, board);
-    console::start(cx, board)
+    console::start(cx, board)?;
+    latency::tell::booted();
+    Ok(())
 }
 
 /// What `dmesg` begins with; too early for the console.

@@ -5,7 +5,7 @@
 use crate::{
     cx::ThreadCx,
     error::{Error, Result},
-    report, thread,
+    mask, report, thread,
 };
 use core::panic::Location;
 
@@ -13,7 +13,7 @@ use core::panic::Location;
 #[inline(always)]
 pub(crate) fn may_sleep() -> bool {
     // In an interrupt they are masked.
-    thread::current().preempt.own() == 0 && hw::irqs::enabled()
+    thread::current().preempt.own() == 0 && mask::enabled()
 }
 
 /// Reports a blocking call that is made where sleeping is forbidden.
@@ -57,7 +57,7 @@ fn violation(site: &'static Location<'static>) {
          rcu depth 0, thread {}, preemption disabled at {}",
         report::Site(Some(site)),
         u8::from(count.in_atomic()),
-        u8::from(!hw::irqs::enabled()),
+        u8::from(!mask::enabled()),
         count.0,
         me.name(),
         report::Site(me.preempt.site())

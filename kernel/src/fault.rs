@@ -56,6 +56,7 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
     frame(out, 0, fault.elr as usize);
     walk(out, 1, fault.x[29] as usize);
     crate::log::print_rest(crate::console::write_frame_now);
+    crate::latency::tell::stopping();
     hw::power::exit(report::EXIT_BUG)
 }
 

@@ -4,25 +4,39 @@
 //! could not.
 use crate::{
     cx::{AtomicCx, Irq, ThreadCx},
+    latency::Site,
+    mask::{self, Saved},
     sched, thread,
 };
-use hw::irqs::Saved;
+use core::mem::ManuallyDrop;
 
 /// A section with interrupts masked. Kept in guards.
-pub(crate) struct Off(Saved, AtomicCx<'static, Irq>);
+pub(crate) struct Off(Saved, Site, AtomicCx<'static, Irq>);
 
 impl Off {
     #[inline(always)]
+    #[track_caller]
     pub(crate) fn new() -> Self {
         // SAFETY: lent out by `cx` only, for as long as this masks interrupts.
-        Self(hw::irqs::save(), unsafe { AtomicCx::new() })
+        Self(mask::save(), Site::here(), unsafe { AtomicCx::new() })
     }
-}
-impl Off {
+    /// As a drop, which has no place of its own: the section ends where this is called.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn end(self) {
+        ManuallyDrop::new(self).end_at(Site::here());
+    }
+    #[inline(always)]
+    fn end_at(&self, site: Site) {
+        if thread::current().preempt.preempt_due() != 0 && self.0.was_enabled() {
+            sched::preempt_masked();
+        }
+        mask::restore_at(self.0, site);
+    }
     /// The token of the section.
     #[inline(always)]
     pub(crate) fn cx(&self) -> &AtomicCx<'_, Irq> {
-        &self.1
+        &self.2
     }
     /// Whether interrupts are enabled when this is dropped.
     #[inline(always)]
@@ -33,10 +47,7 @@ impl Off {
 impl Drop for Off {
     #[inline(always)]
     fn drop(&mut self) {
-        if thread::current().preempt.preempt_due() != 0 && self.0.was_enabled() {
-            sched::preempt_masked();
-        }
-        hw::irqs::restore(self.0);
+        self.end_at(self.1);
     }
 }
 
@@ -54,9 +65,15 @@ impl<'c> IrqGuard<'c> {
     pub fn cx(&mut self) -> &mut AtomicCx<'c, Irq> {
         &mut self.cx
     }
+    /// As a drop. The latency tracers name this place for the end of the section, not the guard's.
+    #[track_caller]
+    pub fn restore(self) {
+        self._off.end();
+    }
 }
 
 /// Masks interrupts until the guard is dropped.
+#[track_caller]
 pub fn save(cx: &mut ThreadCx) -> IrqGuard<'_> {
     let _ = cx;
     // SAFETY: interrupts are masked as long as `_off`, dropped with the guard, is there.
@@ -64,6 +81,7 @@ pub fn save(cx: &mut ThreadCx) -> IrqGuard<'_> {
 }
 
 /// As [`save`], inside a section that masks interrupts already.
+#[track_caller]
 pub fn save_in<'c>(cx: &'c mut AtomicCx<'_, Irq>) -> IrqGuard<'c> {
     let _ = cx;
     // SAFETY: as `save`.
@@ -72,5 +90,5 @@ pub fn save_in<'c>(cx: &'c mut AtomicCx<'_, Irq>) -> IrqGuard<'c> {
 
 /// Whether interrupts are enabled on this CPU.
 pub fn enabled() -> bool {
-    hw::irqs::enabled()
+    mask::enabled()
 }

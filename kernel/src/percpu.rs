@@ -35,6 +35,9 @@ pub struct PerCpu {
     pub(crate) log: log::CpuLog,
     /// Times that it went to wait for an interrupt.
     pub(crate) waits: core::sync::atomic::AtomicU64,
+    /// What its latency tracers know.
+    #[cfg(any(feature = "latency", not(target_os = "none")))]
+    pub(crate) latency: crate::latency::CpuLatency,
 }
 
 // SAFETY: `id`, `affinity` and `redistributor` are written once, by the CPU itself before it is online; the rest says
@@ -52,6 +55,8 @@ impl PerCpu {
             redistributor: Cell::new(None),
             log: log::CpuLog::new(),
             waits: core::sync::atomic::AtomicU64::new(0),
+            #[cfg(any(feature = "latency", not(target_os = "none")))]
+            latency: crate::latency::CpuLatency::new(),
         }
     }
     /// This CPU's redistributor; there is one from the start of the interrupt controller on.

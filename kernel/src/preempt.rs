@@ -4,11 +4,11 @@
 //! beside it. Leaving the last section honours the wish, so a wake-up that could not preempt is never forgotten (PM-08).
 use crate::{
     cx::{AtomicCx, Thread as ThreadLevel, ThreadCx},
-    report, sched,
+    latency::{Site, tell},
+    mask, report, sched,
     thread::{self, Thread},
 };
-use core::marker::PhantomData;
-use core::panic::Location;
+use core::{marker::PhantomData, mem::ManuallyDrop, panic::Location};
 // Not the machine's alias: these words belong to the running thread and its CPU alone, so the simulation needs no point here.
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, compiler_fence};
@@ -66,20 +66,27 @@ impl Preempt {
 }
 
 /// A section with preemption off. Kept in guards; its drop is where a pending switch happens.
-pub(crate) struct Off(PhantomData<*mut ()>);
+pub(crate) struct Off(Site, PhantomData<*mut ()>);
 
 impl Off {
     #[inline(always)]
     #[track_caller]
     pub(crate) fn new() -> Self {
         enter();
-        Self(PhantomData)
+        Self(Site::here(), PhantomData)
+    }
+    /// As a drop, which has no place of its own: the section ends where this is called.
+    #[inline(always)]
+    #[track_caller]
+    fn end(self) {
+        let _ = ManuallyDrop::new(self);
+        leave(Site::here());
     }
 }
 impl Drop for Off {
     #[inline(always)]
     fn drop(&mut self) {
-        leave();
+        leave(self.0);
     }
 }
 
@@ -94,18 +101,22 @@ fn enter() {
     word.count.store(count + 1, Relaxed);
     if count == 0 {
         word.site.store(core::ptr::from_ref(Location::caller()).cast_mut(), Relaxed);
+        tell::preempt_off(Site::here());
     }
     compiler_fence(SeqCst);
 }
 
 #[inline(always)]
-fn leave() {
+fn leave(site: Site) {
     compiler_fence(SeqCst);
     let word = &thread::current().preempt;
     let count = word.count.load(Relaxed);
     if count & 0xff == 0 {
         report::warn!("preempt_enable without preempt_disable, count {:#x}", count);
         return;
+    }
+    if count == 1 {
+        tell::preempt_on(site);
     }
     word.count.store(count - 1, Relaxed);
     if count == 1 && word.resched_wanted() {
@@ -136,6 +147,11 @@ impl<'c> PreemptGuard<'c> {
     /// The token of the section.
     pub fn cx(&mut self) -> &mut AtomicCx<'c, ThreadLevel> {
         &mut self.cx
+    }
+    /// As a drop. The latency tracers name this place for the end of the section, not the guard's.
+    #[track_caller]
+    pub fn enable(self) {
+        self._off.end();
     }
 }
 
@@ -172,7 +188,7 @@ pub mod context {
     }
     /// Could the running thread be preempted here?
     pub fn preemptible() -> bool {
-        thread::current().preempt.count().preemptible(hw::irqs::enabled())
+        thread::current().preempt.count().preemptible(mask::enabled())
     }
 }
 
@@ -182,8 +198,9 @@ pub mod hook {
     ///
     /// # Safety
     /// Sound, but breaks the pairing that every section relies on; for tests.
+    #[track_caller]
     pub unsafe fn enable() {
-        super::leave();
+        super::leave(super::Site::here());
     }
     /// Disables preemption without a guard.
     ///
@@ -227,5 +244,9 @@ impl Balance {
 #[cold]
 fn leaked(thread: &Thread, what: &str, before: Count, now: Count) {
     thread.preempt.restore(before);
+    match before.0 {
+        0 => tell::preempt_on(Site::here()),
+        _ => tell::preempt_off(Site::here()),
+    }
     report::warn!("{} returned with preempt count {:#x}, entered with {:#x}", what, now.0, before.0);
 }

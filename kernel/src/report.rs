@@ -6,7 +6,13 @@
 //!
 //! Texts of several CPUs come one after the other, each whole. A text of a CPU that is in the middle of one, a report about
 //! a report, does not wait.
-use crate::{ipi, percpu, sync::raw::SpinWord, thread};
+use crate::{
+    ipi,
+    latency::{self, tell},
+    mask, percpu,
+    sync::raw::SpinWord,
+    thread,
+};
 use core::{
     fmt::{self, Write},
     panic::Location,
@@ -69,7 +75,7 @@ impl fmt::Display for Site {
 
 /// Whether this call site has not been let through within the last second. Bounded: a fixed number of sites.
 pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let limiter: &Limiter = &LIMITER;
     limiter.lock.acquire();
     // SAFETY: the lock is held, interrupts are masked.
@@ -86,7 +92,7 @@ pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
         sites[slot] = Limited { site: Some(site), until: now + WINDOW_SECONDS * hw::clock::frequency() };
     }
     limiter.lock.release();
-    hw::irqs::restore(saved);
+    mask::restore(saved);
     pass
 }
 
@@ -136,14 +142,17 @@ fn begin_text() -> bool {
 
 /// Writes a text that those of other CPUs, and log records, come before or behind.
 pub(crate) fn whole(write: impl FnOnce(&mut Text)) {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
+    // Text takes as long as the device does, and is nobody's promise.
+    tell::pause(latency::Site::here());
     let began = begin_text();
     crate::console::make_way();
     write(&mut Text);
     if began {
         WRITER.store(NOBODY, Release);
     }
-    hw::irqs::restore(saved);
+    tell::resume(latency::Site::here());
+    mask::restore(saved);
 }
 
 #[doc(hidden)]
@@ -217,6 +226,7 @@ pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! 
     crate::fault::backtrace_here();
     // Last: what is above must not depend on it.
     crate::log::print_rest(crate::console::write_frame_now);
+    tell::stopping();
     hw::power::exit(EXIT_BUG)
 }
 

@@ -9,7 +9,7 @@
 //! | tells it what runs here, next CPU | idle loop |
 use crate::{
     cx::{AtomicCx, Irq, ThreadCx},
-    irq, percpu, report, sched,
+    irq, mask, percpu, report, sched,
     sync::Completion,
     thread::{self, Kind, Ref, Thread},
     time,
@@ -106,7 +106,7 @@ extern "Rust" fn __tophalf_secondary(cpu: usize) -> ! {
     sched::introduce();
     // SAFETY: interrupts are masked; the token goes no further.
     ARRIVED.complete(&unsafe { AtomicCx::<Irq>::new() });
-    hw::irqs::enable();
+    mask::enable();
     sched::adopt_idle_loop(idle)
 }
 

@@ -2,6 +2,9 @@
 //!
 //! On the target it exists with feature `trace` and counts instructions; in the simulation always, in virtual time. Without
 //! it, recording is nothing.
+/// The latency tracers.
+#[cfg(any(feature = "latency", not(target_os = "none")))]
+pub use crate::latency;
 pub use logic::eventlog::{Event, Kind};
 
 macro_rules! kinds {
@@ -51,7 +54,7 @@ kinds! {
 #[cfg(any(feature = "trace", not(target_os = "none")))]
 mod log {
     use super::{Event, Kind};
-    use crate::percpu;
+    use crate::{latency::tell, percpu};
     use logic::eventlog::EventLog;
 
     /// Events kept a CPU.
@@ -68,7 +71,7 @@ mod log {
     /// Records an event; from any context.
     #[inline(always)]
     pub fn record(kind: Kind, a: u64, b: u64) {
-        LOG.record(percpu::this().id.get(), time(), kind, a, b);
+        tell::apart(|| LOG.record(percpu::this().id.get(), time(), kind, a, b));
     }
     /// Hands every event kept to `f`, oldest first, and forgets them.
     pub fn drain(mut f: impl FnMut(Event)) {

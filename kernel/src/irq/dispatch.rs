@@ -9,6 +9,7 @@ use super::{
 use crate::{
     cx::HardIrqCx,
     ipi,
+    latency::{Site, tell},
     percpu::{self, PerCpu},
     report, sched, trace,
 };
@@ -46,6 +47,16 @@ impl CpuCounts {
 /// An IRQ exception, on the interrupt stack, interrupts masked. The answer: who preempts the interrupted thread.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn __tophalf_interrupt() -> Switch {
+    tell::interrupt_enter(Site::here());
+    let switch = serve();
+    if switch.next.is_null() {
+        tell::interrupt_leave(Site::here());
+    }
+    switch
+}
+
+#[inline(always)]
+fn serve() -> Switch {
     // SAFETY: this is the interrupt entry; the token dies with this function.
     let mut cx = unsafe { HardIrqCx::new() };
     trace::record(trace::VECTOR, 0, 0);

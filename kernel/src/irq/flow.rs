@@ -12,6 +12,7 @@ use crate::{
     atomic_word::Word32,
     bugs::{self, Bug},
     cx::{AtomicCx, HardIrqCx, Irq},
+    mask,
     percpu::{self, PerCpu},
     preempt::Balance,
     report, sched,
@@ -132,7 +133,7 @@ fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut
     let primary = call(action, cx);
     trace::record(trace::HARD_HANDLER, u64::from(intid), 0);
     count(intid);
-    if hw::irqs::enabled() {
+    if mask::enabled() {
         enabled_interrupts(intid);
     }
     match (primary, action.thread.get()) {
@@ -162,7 +163,7 @@ fn fast_rare(line: &'static Descriptor, action: &'static Action, primary: Primar
 
 #[cold]
 fn enabled_interrupts(intid: u32) {
-    hw::irqs::disable();
+    mask::disable();
     report::warn!("irq {}: handler enabled interrupts", intid);
 }
 
@@ -235,7 +236,7 @@ fn handle(line: &'static Descriptor, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
             }
         };
     }
-    if hw::irqs::enabled() {
+    if mask::enabled() {
         enabled_interrupts(line.intid);
     }
     (outcome, woken)

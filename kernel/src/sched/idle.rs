@@ -1,5 +1,8 @@
 //! What does a CPU do when no thread is ready?
-use crate::{percpu, report, thread, time, trace};
+use crate::{
+    latency::{Site, tell},
+    mask, percpu, report, thread, time, trace,
+};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// How often CPUs went to wait for an interrupt.
@@ -13,13 +16,13 @@ pub fn waits() -> u64 {
 /// ends the wait at once (BU-06). Unmasking takes it, and interrupt return switches to the thread.
 pub(crate) fn run() -> ! {
     loop {
-        hw::irqs::disable();
+        mask::disable();
         let me = thread::current();
         if me.preempt.own() != 0 {
             report::bug!("idle with preempt count {:#x}", me.preempt.own());
         }
         if me.preempt.resched_wanted() {
-            hw::irqs::enable();
+            mask::enable();
             super::preempt();
             continue;
         }
@@ -29,7 +32,9 @@ pub(crate) fn run() -> ! {
         // Its only writer.
         waits.store(waits.load(Relaxed) + 1, Relaxed);
         trace::record(trace::IDLE, 0, 0);
+        tell::pause(Site::here());
         hw::cpu::wait_for_interrupt();
-        hw::irqs::enable();
+        tell::resume(Site::here());
+        mask::enable();
     }
 }

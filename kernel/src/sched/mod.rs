@@ -13,6 +13,7 @@
 //! Interrupt entry → `wake` → interrupt return → `preempt` is the path that the whole kernel is about.
 use crate::{
     bugs::{self, Bug},
+    mask,
     percpu::{self, PerCpu},
     report,
     sync::raw::SpinWord,
@@ -117,13 +118,14 @@ impl CpuQueue {
         running.map_or("nothing", |t| t.0.name())
     }
     /// Runs `f` under the lock, interrupts masked.
+    #[track_caller]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
-        let saved = hw::irqs::save();
+        let saved = mask::save();
         // SAFETY: unlocked below; `f` does not switch.
         let result = f(unsafe { self.lock() });
         // SAFETY: taken above.
         unsafe { self.unlock() };
-        hw::irqs::restore(saved);
+        mask::restore(saved);
         result
     }
 }
@@ -237,7 +239,7 @@ fn atomic_bug() -> ! {
 #[inline(always)]
 pub(crate) fn block() {
     let prev = Ref(thread::current());
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     if prev.preempt.own() != 0 || !saved.was_enabled() {
         atomic_bug();
     }
@@ -254,14 +256,14 @@ pub(crate) fn block() {
         // SAFETY: interrupts masked, queue locked, `next` taken out.
         unsafe { switch(q, prev, prev.traits.get(), next) };
     }
-    hw::irqs::restore(saved);
+    mask::restore(saved);
 }
 
 /// The running thread lets its equals go first.
 #[inline]
 pub(crate) fn yield_now() {
     let prev = Ref(thread::current());
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     if prev.preempt.own() != 0 || !saved.was_enabled() {
         atomic_bug();
     }
@@ -275,7 +277,7 @@ pub(crate) fn yield_now() {
         // SAFETY: taken above.
         None => unsafe { queue.unlock() },
     }
-    hw::irqs::restore(saved);
+    mask::restore(saved);
 }
 
 /// Announces that the running thread is about to wait. Whoever changes what it waits for afterwards will wake it, as
@@ -287,7 +289,7 @@ pub(crate) fn set_state(state: State) {
 
 /// The running thread is gone for good: its next switch is its last.
 pub(crate) fn leave() -> ! {
-    hw::irqs::disable();
+    mask::disable();
     bury_on(percpu::this());
     let prev = Ref(thread::current());
     let queue = &percpu::this().runqueue;

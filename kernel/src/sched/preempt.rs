@@ -1,7 +1,8 @@
 //! How does a running thread lose the CPU to a more urgent one?
 use super::{Inner, finish_switch, prepare_switch};
 use crate::{
-    percpu,
+    latency::{Site, tell},
+    mask, percpu,
     thread::{self, Ref, State, Traits},
 };
 use hw::upcall::Switch;
@@ -77,16 +78,16 @@ fn give_way_slow(q: &mut Inner, prev: Ref) -> Option<Ref> {
 /// A pending preemption, at the end of a section of the running thread.
 #[inline(never)]
 pub(crate) fn preempt() {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     preempt_masked();
-    hw::irqs::restore(saved);
+    mask::restore(saved);
 }
 
 /// As [`preempt`], unless interrupts are masked: then the end of *that* section does it.
 #[cold]
 #[inline(never)]
 pub(crate) fn preempt_if_enabled() {
-    if hw::irqs::enabled() {
+    if mask::enabled() {
         preempt();
     }
 }
@@ -109,4 +110,5 @@ pub(crate) fn interrupt_return() -> Switch {
 extern "C" fn __tophalf_switched() {
     // SAFETY: the vector calls this first thing after the switch.
     unsafe { finish_switch() };
+    tell::interrupt_leave(Site::here());
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     atomic_word::Word32,
     bugs::{self, Bug},
-    ipi,
+    ipi, mask,
     percpu::{self, MAX_CPUS, PerCpu},
     thread::{self, Ref, State, Traits},
     trace,
@@ -123,13 +123,14 @@ fn lock_home(t: Ref) -> (&'static PerCpu, &'static mut Inner) {
 }
 
 /// Runs `f` under the lock of a thread's home.
+#[track_caller]
 pub(super) fn with_home<R>(t: Ref, f: impl FnOnce(&mut Inner) -> R) -> R {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let (cpu, q) = lock_home(t);
     let result = f(q);
     // SAFETY: taken above.
     unsafe { cpu.runqueue.unlock() };
-    hw::irqs::restore(saved);
+    mask::restore(saved);
     result
 }
 
@@ -144,8 +145,9 @@ pub(crate) fn while_suspended<R>(t: Ref, f: impl FnOnce() -> R) -> core::result:
 
 /// Runs `f`, which changes a thread, under the lock of its home, and sees to what follows from the change on that CPU. `f`
 /// is told whether that is this CPU.
+#[track_caller]
 pub(super) fn change<R>(t: Ref, f: impl FnOnce(&mut Inner, bool) -> R) -> R {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let here = percpu::this();
     let (home, q) = lock_home(t);
     let local = core::ptr::eq(home, here);
@@ -157,7 +159,7 @@ pub(super) fn change<R>(t: Ref, f: impl FnOnce(&mut Inner, bool) -> R) -> R {
         // SAFETY: as above.
         unsafe { unlock_and_tell(home, q, local) };
     }
-    hw::irqs::restore(saved);
+    mask::restore(saved);
     if saved.was_enabled() && thread::current().preempt.preempt_due() != 0 {
         super::preempt();
     }
@@ -477,11 +479,11 @@ pub(crate) fn resched_interrupt() {
 
 /// The boot CPU, which runs threads already, tells the first other CPU what it runs.
 pub(crate) fn introduce() {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let here = percpu::this();
     // SAFETY: interrupts are masked; unlocked below.
     let q = unsafe { here.runqueue.lock() };
     // SAFETY: taken above.
     unsafe { unlock_and_balance(here, q) };
-    hw::irqs::restore(saved);
+    mask::restore(saved);
 }

@@ -5,7 +5,7 @@ use super::{
     prepare_switch, smp, switch,
 };
 use crate::{
-    irq_flags,
+    irq_flags, mask,
     percpu::{self, PerCpu},
     thread::{self, Ref, State, Traits},
     trace,
@@ -167,9 +167,9 @@ pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
 
 /// Makes a waiting thread ready, from any context. False if it was not waiting.
 pub(crate) fn wake(thread: Ref) -> bool {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let woken = wake_masked(thread);
-    hw::irqs::restore(saved);
+    mask::restore(saved);
     if saved.was_enabled() {
         let me = &thread::current().preempt;
         if me.resched_wanted() && me.own() == 0 {
@@ -181,7 +181,7 @@ pub(crate) fn wake(thread: Ref) -> bool {
 
 /// Puts a new thread among the ready ones.
 pub(crate) fn start(thread: Ref) {
-    let saved = hw::irqs::save();
+    let saved = mask::save();
     let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below.
     let q = unsafe { cpu.runqueue.lock() };
@@ -195,7 +195,7 @@ pub(crate) fn start(thread: Ref) {
         unsafe { cpu.runqueue.unlock() };
         smp::start_elsewhere(thread);
     }
-    hw::irqs::restore(saved);
+    mask::restore(saved);
     if saved.was_enabled() && thread::current().preempt.preempt_due() != 0 {
         preempt();
     }

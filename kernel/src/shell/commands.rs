@@ -1,4 +1,6 @@
 //! Which commands are there, and what do they say when they cannot do what was asked?
+#[cfg(any(feature = "latency", not(target_os = "none")))]
+use super::latency;
 use super::{INTERRUPTED, LINE_WORDS, Line, chrt, interrupts, system, tasks, taskset, threads};
 use crate::{cx::ThreadCx, error::Error, println, thread::ThreadId};
 use logic::words::{parse_i64_in, parse_u64_in};
@@ -42,8 +44,11 @@ const fn command(
     Command { name, arguments, about, words, run }
 }
 
+/// Those that every image has, and the latency tracers' own.
+const COUNT: usize = 19 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
+
 /// In the order in which `help` lists them.
-static COMMANDS: [Command; 19] = [
+static COMMANDS: [Command; COUNT] = [
     command("bench", "", "count what the kernel's operations cost", &[], system::bench),
     command("bt", "PID|-a", "show the calls that a thread is in; -a: where each CPU is", &["-a"], threads::bt),
     command(
@@ -60,6 +65,14 @@ static COMMANDS: [Command; 19] = [
     command("help", "[COMMAND]", "list commands, or describe one", &[], help),
     command("irq", "[N]", "show interrupt counts, or one line in detail", &[], interrupts::irq),
     command("kill", "PID", "end a thread at its next wait", &[], tasks::kill),
+    #[cfg(any(feature = "latency", not(target_os = "none")))]
+    command(
+        "latency",
+        "[reset | threshold KIND LENGTH | records KIND]",
+        "show the longest sections with interrupts or preemption off",
+        &["reset", "threshold", "records"],
+        latency::latency,
+    ),
     command("poweroff", "", "stop the machine", &[], system::poweroff),
     command("ps", "[-l]", "list threads; -l: what they wait for, stack used", &["-l"], threads::ps),
     command("reboot", "", "start the machine again", &[], system::reboot),

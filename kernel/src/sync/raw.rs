@@ -119,6 +119,7 @@ impl<T, L: Level> RawSpinLock<T, L> {
         RawGuard { held: Held(self), _section: NoSection, cx: unsafe { AtomicCx::new() } }
     }
     /// Takes the lock if it is free; never spins.
+    #[track_caller]
     pub fn try_lock<'l, 'c, C: Opens<L>>(&'l self, cx: &'c mut C) -> Option<RawGuard<'l, 'c, T, L, C::Section>> {
         let section = cx.open();
         self.word.try_acquire().then(|| RawGuard {

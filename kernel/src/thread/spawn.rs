@@ -8,7 +8,7 @@ use crate::{
     context_check,
     cx::ThreadCx,
     error::{Error, Result},
-    percpu, sched, stacks,
+    mask, percpu, sched, stacks,
 };
 use alloc::{boxed::Box, sync::Arc};
 use logic::{
@@ -154,7 +154,7 @@ pub fn spawn<T: Send + 'static>(
 extern "Rust" fn __tophalf_thread(argument: usize) -> ! {
     // SAFETY: the first thing after the switch that started this thread.
     unsafe { sched::finish_switch() };
-    hw::irqs::enable();
+    mask::enable();
     // SAFETY: `make` passed the address of a thread, and threads are never freed.
     let thread: &'static super::Thread = unsafe { &*(argument as *const super::Thread) };
     // SAFETY: the body is this thread's own from the moment it runs.

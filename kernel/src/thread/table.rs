@@ -47,6 +47,7 @@ hw::global! {
         [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_THREADS];
 }
 
+#[track_caller]
 fn with<R>(f: impl FnOnce(&mut Table) -> R) -> R {
     let off = irq_flags::Off::new();
     let result = f(&mut TABLE.lock_in(off.cx()));

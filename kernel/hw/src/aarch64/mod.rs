@@ -80,6 +80,11 @@ pub mod context {
 pub mod cpu {
     use core::arch::asm;
 
+    /// Instructions from an interrupt's vector to the kernel's first look at it.
+    pub const INTERRUPT_ENTRY: u64 = super::vectors::ENTRY;
+    /// Instructions from the kernel's last look at an interrupt to the interrupted thread's next.
+    pub const INTERRUPT_EXIT: u64 = super::vectors::EXIT;
+
     /// The running thread (`TPIDR_EL1`).
     #[inline(always)]
     pub fn current() -> *const () {

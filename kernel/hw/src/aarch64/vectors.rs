@@ -14,6 +14,9 @@ use super::cpu_stacks;
 use crate::{smp::MAX_CPUS, upcall::Fault};
 use core::arch::global_asm;
 
+/// Instructions of an interrupt's vector before `__tophalf_interrupt`, and behind it if nobody preempts the thread.
+pub const ENTRY: u64 = 18;
+pub const EXIT: u64 = 18;
 /// Bytes of an interrupt's frame.
 const FRAME: usize = 192;
 /// Where in it the frame record is.

@@ -72,6 +72,11 @@ pub mod cpu {
     };
     use std::ptr::null;
 
+    /// An interrupt's way into the kernel takes no time.
+    pub const INTERRUPT_ENTRY: u64 = 0;
+    /// Nor does the way back.
+    pub const INTERRUPT_EXIT: u64 = 0;
+
     /// The running thread as last set on this CPU (`TPIDR_EL1`); null outside a machine.
     #[inline]
     pub fn current() -> *const () {

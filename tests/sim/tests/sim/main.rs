@@ -24,6 +24,7 @@ mod irq_rules;
 mod irq_shared;
 mod irq_smp;
 mod irq_thread;
+mod latency;
 mod locks;
 mod log;
 mod machine;
