@@ -1,8 +1,9 @@
 //! Which timer expires next on this CPU, and who runs its callback?
 //!
 //! A timer is in the queue of the CPU that started it last, its *base*; whoever wants it takes that queue's lock.
-//! The queue's lock is never held in a callback. An interrupt serves a few expired timers at a time and then arms the
-//! device again; when more are due it fires at once, and whoever is more urgent gets in between.
+//! The queue's lock is never held in a callback. An interrupt serves one expired timer and then arms the device again; when
+//! more are due it fires at once. So interrupts are masked for one callback at a time, however many timers expire together,
+//! and whoever is more urgent gets in between.
 use super::{Instant, Restart, instant_to_ticks, now};
 use crate::{
     cx::{self, HardIrqCx},
@@ -22,9 +23,7 @@ use logic::timerq::{InsertError, NOT_QUEUED, Timed, TimerQueue};
 
 /// Timers that one CPU can have queued.
 pub const MAX_TIMERS: usize = 512;
-/// Expired timers that one interrupt serves.
-const BATCH: usize = 8;
-/// Immediate re-expiries after which an interrupt gives up for a while (Linux `hrtimer_interrupt`).
+/// Immediate re-expiries, with always something due, after which the timers give up for a while (Linux `hrtimer_interrupt`).
 const MAX_RETRIES: usize = 3;
 /// Longest that it gives up for.
 const MAX_HANG_NS: u64 = 100_000_000;
@@ -109,6 +108,9 @@ struct Inner {
     touched: bool,
     /// Expiry that the device is armed for, `u64::MAX` if none.
     armed: u64,
+    /// Since when there was always something due, and how often a timer was due again as soon as its callback was over.
+    behind_since: Option<Instant>,
+    again: usize,
     interrupts: u64,
     hangs: u64,
 }
@@ -123,6 +125,8 @@ impl CpuTimers {
             running: None,
             touched: false,
             armed: u64::MAX,
+            behind_since: None,
+            again: 0,
             interrupts: 0,
             hangs: 0,
         }))
@@ -159,6 +163,7 @@ pub(crate) fn delay_first_timer() {
     });
 }
 
+#[track_caller]
 fn locked<R>(timers: &CpuTimers, f: impl FnOnce(&mut Inner) -> R) -> R {
     let off = irq_flags::Off::new();
     let result = f(&mut timers.0.lock_in(off.cx()));
@@ -273,54 +278,72 @@ pub(crate) fn entering_idle() {
 
 /// The event device's interrupt.
 pub(crate) fn interrupt(cx: &mut HardIrqCx<'_>) {
-    let timers = &percpu::this().timers;
-    let began = now();
-    locked(timers, |inner| inner.interrupts += 1);
-    let (mut served, mut again) = (0, 0);
-    while served < BATCH {
-        let due = locked(timers, |inner| {
-            let timer = inner.queue.pop_expired(now().0)?;
-            inner.running = Some(timer);
-            inner.touched = false;
-            Some(timer)
-        });
-        let Some(timer) = due else { break };
-        served += 1;
-        let expiry = timer.get().expiry.get();
-        trace::record(trace::TIMER, expiry, 0);
-        let me = thread::current();
-        let balance = Balance::begin(me);
-        let restart = (timer.get().callback)(timer.get(), cx);
-        balance.end(me, "timer callback");
-        let hung = locked(timers, |inner| {
-            inner.running = None;
-            if restart == Restart::No || inner.touched {
-                return false;
-            }
-            let t = timer.get();
-            let now = now();
-            if t.expiry.get() <= now.0 {
-                again += 1;
-            }
-            // Late again and again: its callback takes longer than its period. Threads get the time that it took.
-            let hung = again > MAX_RETRIES;
-            if hung {
-                inner.hangs += 1;
-                let spent = now.0.saturating_sub(began.0).min(MAX_HANG_NS);
-                t.expiry.set(now.0.saturating_add(spent));
-            }
-            // It was in the queue a moment ago, so there is room.
-            let _ = inner.insert(timer);
-            hung
-        });
-        if hung {
-            report::warn!("timer interrupt took too long, {} ns", now().since(began).as_nanos() as u64);
-            break;
-        }
-    }
-    locked(timers, |inner| {
-        // Whatever it was armed for has passed.
-        inner.armed = u64::MAX - 1;
-        inner.arm();
+    let timers = &percpu::this().timers.0;
+    let due = timers.with(cx, |inner, _| {
+        let now = now();
+        inner.interrupts += 1;
+        inner.behind_since.get_or_insert(now);
+        inner.take_expired(now)
     });
+    let Some(timer) = due else { return };
+    trace::record(trace::TIMER, timer.get().expiry.get(), 0);
+    let me = thread::current();
+    let balance = Balance::begin(me);
+    let restart = (timer.get().callback)(timer.get(), cx);
+    balance.end(me, "timer callback");
+    let hung = timers.with(cx, |inner, _| {
+        let now = now();
+        let hung = inner.finish(timer, restart, now);
+        inner.rearm(now);
+        hung
+    });
+    if let Some(spent) = hung {
+        report::warn!("timer interrupt took too long, {} ns", spent);
+    }
+}
+
+impl Inner {
+    /// Takes out the first timer, to run its callback, if its time has come; otherwise arms the device.
+    fn take_expired(&mut self, now: Instant) -> Option<Handle> {
+        let Some(timer) = self.queue.pop_expired(now.0) else {
+            self.rearm(now);
+            return None;
+        };
+        self.running = Some(timer);
+        self.touched = false;
+        Some(timer)
+    }
+    /// A callback is over: queues its timer again if it shall run again. `Some`: callbacks take longer than their periods;
+    /// threads get as many nanoseconds as that has cost by now.
+    fn finish(&mut self, timer: Handle, restart: Restart, now: Instant) -> Option<u64> {
+        self.running = None;
+        if restart == Restart::No || self.touched {
+            return None;
+        }
+        let t = timer.get();
+        if t.expiry.get() <= now.0 {
+            self.again += 1;
+        }
+        let spent = (self.again > MAX_RETRIES).then(|| now.0 - self.behind_since.unwrap_or(now).0);
+        if let Some(spent) = spent {
+            self.hangs += 1;
+            self.caught_up();
+            t.expiry.set(now.0.saturating_add(spent.min(MAX_HANG_NS)));
+        }
+        // It was in the queue a moment ago, so there is room.
+        let _ = self.insert(timer);
+        spent
+    }
+    /// The end of an interrupt. It comes again at once if timers are due.
+    fn rearm(&mut self, now: Instant) {
+        if self.queue.next_expiry().is_none_or(|next| next > now.0) {
+            self.caught_up();
+        }
+        // Whatever it was armed for has passed.
+        self.armed = u64::MAX - 1;
+        self.arm();
+    }
+    fn caught_up(&mut self) {
+        (self.behind_since, self.again) = (None, 0);
+    }
 }

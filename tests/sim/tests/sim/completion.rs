@@ -93,7 +93,7 @@ fn timeout_and_complete_at_the_same_instant() {
 #[test]
 fn complete_while_the_timeout_is_handled() {
     let (mut passed, mut timed_out) = (0, 0);
-    for n in 1..150 {
+    for n in 1..110 {
         let log = Log::new();
         let out = log.clone();
         exact(move |cx| {
