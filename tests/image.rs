@@ -13,6 +13,7 @@ use tophalf::{
     },
     project,
     qemu::{Bootargs, Console, Machine, boot::End},
+    suite::run::machine,
 };
 
 /// The image with the shell.
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ("shell_reboot_starts_again", reboot),
         ("on_target_an_unknown_test_is_a_usage_error", unknown_test),
         ("pk_05_2_a_thousand_records_are_decoded_in_order", records),
+        ("pk_05_records_of_thread_and_interrupt_are_whole", mixed_records),
         ("example_app_serves_the_clocks_interrupt", example_app),
     ];
     let trial = |&(name, run): &(&str, Body)| {
@@ -248,17 +250,34 @@ fn unknown_test() -> Result<()> {
 
 /// PK-05.2: the records that a hard handler wrote, as the host decodes them: all of them, in order.
 fn records() -> Result<()> {
+    let said = on_target("pk_05_2")?;
+    ensure!(numbers(&said, "record ", " of a handler").eq(0..1000), "{}", said.output);
+    Ok(())
+}
+
+/// PK-05: so are those of a thread and of the interrupts that come while it encodes them, each in its own order.
+fn mixed_records() -> Result<()> {
+    let said = on_target("pk_05_records_of_thread")?;
+    ensure!(numbers(&said, "tick ", " of a timer").eq(0..400), "{}", said.output);
+    let rest = format!(" {} of a thread, which takes its time to say so", u64::MAX);
+    let threads = said.output.lines().filter(|line| line.contains(&rest)).count();
+    ensure!(threads > 10 && numbers(&said, "INFO  ", &rest).eq(0..threads as u32), "{threads}: {}", said.output);
+    Ok(())
+}
+
+/// Runs the on-target test whose name begins so.
+fn on_target(name: &str) -> Result<Said> {
     let image = image("on-target")?;
     let tests = tophalf::tests(&image)?;
-    let test = tests.iter().find(|t| t.name.starts_with("pk_05_2")).context("the test is gone")?;
-    let said = say(&tests::machine(&image, test))?;
+    let test = tests.iter().find(|test| test.name.starts_with(name)).context("the test is gone")?;
+    let said = say(&machine(&image, test))?;
     expect_status(&said, 0)?;
-    let numbers = said
-        .output
-        .lines()
-        .filter_map(|l| l.split_once("record ")?.1.split_once(" of a handler")?.0.parse::<u32>().ok());
-    ensure!(numbers.eq(0..1000), "{}", said.output);
-    Ok(())
+    Ok(said)
+}
+
+/// The numbers that stand between two texts, line by line.
+fn numbers(said: &Said, before: &str, behind: &str) -> impl Iterator<Item = u32> {
+    said.output.lines().filter_map(move |line| line.split_once(before)?.1.split_once(behind)?.0.parse().ok())
 }
 
 /// An application outside the workspace, with the kernel as its library: it builds with the lock file it has, and the

@@ -88,6 +88,10 @@ pub struct RunArgs {
     /// End the run after so many seconds, with status 124 [default: none; 120 with --exec]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
+    /// Build tracers into the image: `latency` (a shell command shows the longest sections with interrupts or preemption
+    /// off), `trace` (the event log)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = ["latency", "trace"])]
+    pub features: Vec<String>,
     /// Run this ELF file instead of building the default image
     #[arg(long, value_name = "FILE")]
     pub elf: Option<PathBuf>,

@@ -20,6 +20,7 @@ pub mod project;
 pub mod qemu;
 pub mod say;
 pub mod stream;
+pub mod suite;
 pub mod toolchain;
 pub mod version;
 

@@ -19,6 +19,15 @@ pub fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
+/// A bar for a known number of steps; invisible unless standard error is a terminal.
+pub fn bar(what: &str, steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64).with_prefix(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar}] {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A spinner with the newest line of a long job; invisible unless standard error is a terminal.
 pub fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_prefix(what.to_owned());

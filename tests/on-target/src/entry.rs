@@ -5,7 +5,7 @@ use hw::{
     aarch64::mmu::{self, Kind},
     upcall::Boot,
 };
-use kernel::{ThreadCx, board::Board};
+use kernel::{ThreadCx, board::Board, console::Writer, latency, percpu};
 
 /// "Command line usage error" of sysexits.h: there is no such test.
 const NO_SUCH_TEST: i32 = 64;
@@ -41,6 +41,15 @@ fn main(cx: &mut ThreadCx) -> i32 {
     };
     kernel::println!(cx, "test {name}");
     let _bound = bound::start(cx, test.name());
+    // From the end of boot to the end of the test, or to the report that stops the machine, every section of the kernel counts.
+    // Several CPUs take turns on the counter, so a section of one would have the others' instructions in it.
+    let counts = percpu::online().count() == 1;
+    if counts {
+        latency::say_at_stop();
+    }
     test.run(cx);
+    if counts {
+        let _ = latency::print(&mut Writer::new(cx));
+    }
     0
 }

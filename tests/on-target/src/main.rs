@@ -30,6 +30,8 @@ mod gic_state;
 #[cfg(target_os = "none")]
 mod ipis;
 #[cfg(target_os = "none")]
+mod latency;
+#[cfg(target_os = "none")]
 mod lines;
 #[cfg(target_os = "none")]
 mod logging;

@@ -3,7 +3,7 @@
 use super::{DEFAULT_IMAGE, status};
 use crate::{
     bench::{
-        budget::IMAGE_TEXT,
+        budget::{IMAGE_TEXT, IRQS_OFF},
         judged::{self, Judged, Verdict},
         rows::{self, Capture, Row},
     },
@@ -14,6 +14,7 @@ use crate::{
     qemu::{Bootargs, Console, Machine, boot::BACKSTOP},
     say::{print, say},
     stream::Renderer,
+    suite::{all, latency::Kind},
 };
 use anyhow::Result;
 
@@ -34,6 +35,9 @@ pub fn execute(args: &BenchArgs) -> Result<u8> {
         eprint!("{text}");
         return Err(Failure::new("the kernel printed no rows").into());
     }
+    let longest = all::longest()?;
+    let section = longest.of(Kind::IrqsOff).ok_or_else(|| Failure::new("no on-target test found a section"))?;
+    rows.push(Row { id: IRQS_OFF.into(), value: section.length, max: section.length, unit: "instructions".into() });
     let bytes = size::text(&image)?;
     rows.push(Row { id: IMAGE_TEXT.into(), value: bytes, max: bytes, unit: "bytes".into() });
     let judged: Vec<Judged> = rows.into_iter().map(Judged::new).collect();

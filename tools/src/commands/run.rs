@@ -5,7 +5,10 @@ use crate::{
     cli::RunArgs,
     console::{Input, Session},
     failure::Failure,
-    image::{Image, build::build},
+    image::{
+        Image,
+        build::{Recipe, build_recipe},
+    },
     qemu::{Bootargs, Console, Machine},
     say::say,
     stream::{Renderer, inline::Inline, split::Split},
@@ -25,7 +28,10 @@ pub fn execute(args: &RunArgs) -> Result<u8> {
     let image = match &args.elf {
         Some(elf) if elf.is_file() => Image { elf: elf.clone() },
         Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
-        None => build(DEFAULT_IMAGE)?,
+        None => {
+            let features: Vec<&str> = args.features.iter().map(String::as_str).collect();
+            build_recipe(&Recipe { features: &features, ..Recipe::package(DEFAULT_IMAGE) })?
+        }
     };
     let machine = machine(args, &image);
     let limit = args.timeout.map(Duration::from_secs).or(args.exec.is_some().then_some(EXEC_LIMIT));

@@ -1,0 +1,52 @@
+//! What is the longest that the kernel keeps interrupts off in any on-target test?
+
+use super::{latency::Longest, run::run};
+use crate::{
+    failure::Failure,
+    image::{build::build, table::tests},
+    qemu::Qemu,
+    say::bar,
+};
+use anyhow::Result;
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
+
+/// The package of the test image.
+pub const IMAGE: &str = "on-target";
+
+/// Runs every on-target test, as many at once as there are CPUs. One that fails is an error: what it found would not be the
+/// kernel's.
+pub fn longest() -> Result<Longest> {
+    let image = build(IMAGE)?;
+    // Once, before several threads look for it.
+    Qemu::ensure()?;
+    let tests = tests(&image)?;
+    let bar = bar("on-target tests", tests.len());
+    let (next, longest, failed) = (AtomicUsize::new(0), Mutex::new(Longest::default()), Mutex::new(None));
+    let work = || {
+        while let Some(test) = tests.get(next.fetch_add(1, Relaxed)) {
+            match run(&image, test) {
+                Ok(found) => longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found),
+                Err(why) => {
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((test, why));
+                }
+            }
+            bar.inc(1);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    bar.finish_and_clear();
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => Ok(longest.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        Some((test, why)) => Err(Failure::new(format!("on-target test `{}` failed: {why}", test.name)).into()),
+    }
+}

@@ -1,0 +1,6 @@
+//! What do the on-target tests say? [`run`] boots and judges one, [`all`] boots all of them, [`latency`] reads how long the
+//! kernel kept interrupts off meanwhile.
+
+pub mod all;
+pub mod latency;
+pub mod run;
