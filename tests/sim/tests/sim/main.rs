@@ -40,6 +40,7 @@ mod race_wait;
 mod reference;
 mod reports;
 mod semaphore;
+mod sequencer;
 mod shell;
 mod sleep;
 mod slices;
