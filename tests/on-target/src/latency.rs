@@ -11,7 +11,7 @@ use kernel::{
     irq_flags,
     latency::{self, Kind},
     preempt, sched,
-    sync::{Completion, RawSpinLock, Semaphore, WaitQueue},
+    sync::{Completion, Semaphore, WaitQueue},
     thread::{self, Builder, ThreadId},
     time::{self, HrTimer, Restart},
     trace,
@@ -43,8 +43,7 @@ fn tr_01_the_tracers_own_cost_is_taken_off(cx: &mut ThreadCx) {
     let bare = longest(Kind::IrqsOff);
     assert!((2 * TURNS..2 * TURNS + MARGIN).contains(&bare), "{bare}");
 
-    let lock: RawSpinLock<(), kernel::cx::Thread> = RawSpinLock::new(());
-    let mut masked = irq_flags::save(cx);
+    let masked = irq_flags::save(cx);
     work(TURNS);
     for _ in 0..10 {
         // SAFETY: paired with the enable.
@@ -53,12 +52,10 @@ fn tr_01_the_tracers_own_cost_is_taken_off(cx: &mut ThreadCx) {
         // SAFETY: disabled above.
         unsafe { preempt::hook::enable() };
     }
-    let _ = masked.cx();
     drop(masked);
     let with_hooks = longest(Kind::IrqsOff);
     // Twenty hooks and ten records; what is left of each is what any disable, enable and record cost a caller.
     assert!((bare..bare + 10 * MARGIN).contains(&with_hooks), "{with_hooks} instead of {bare}");
-    drop(lock);
 }
 test!(tr_01_the_tracers_own_cost_is_taken_off);
 
