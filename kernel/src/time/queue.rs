@@ -17,7 +17,7 @@ use crate::{
 use core::cell::Cell;
 use hw::atomic::{
     AtomicPtr,
-    Ordering::{Acquire, Release},
+    Ordering::{AcqRel, Acquire, Release},
 };
 use logic::timerq::{InsertError, NOT_QUEUED, Timed, TimerQueue};
 
@@ -199,10 +199,19 @@ pub(crate) fn start_masked(timer: &TimerCore, at: Instant) -> bool {
     let off = irq_flags::Off::new();
     let here = percpu::this();
     let started = loop {
-        let base = timer.base();
-        let elsewhere = base.is_some_and(|cpu| !core::ptr::eq(cpu, here));
-        let done = locked(&base.unwrap_or(here).timers, |inner| {
-            if !timer.is_based_on(base) {
+        let Some(cpu) = timer.base() else {
+            // Whoever starts it first at the same moment decides whose lock guards it.
+            let _ = timer.base.compare_exchange(
+                core::ptr::null_mut(),
+                core::ptr::from_ref(here).cast_mut(),
+                AcqRel,
+                Acquire,
+            );
+            continue;
+        };
+        let elsewhere = !core::ptr::eq(cpu, here);
+        let done = locked(&cpu.timers, |inner| {
+            if !timer.is_based_on(Some(cpu)) {
                 return None;
             }
             inner.queue.remove(handle);
@@ -214,9 +223,6 @@ pub(crate) fn start_masked(timer: &TimerCore, at: Instant) -> bool {
             if running {
                 // It stays with the CPU that runs it, whose interrupt arms the device at its end.
                 inner.touched = true;
-            }
-            if base.is_none() {
-                timer.base.store(core::ptr::from_ref(here).cast_mut(), Release);
             }
             timer.expiry.set(at.0);
             let inserted = inner.insert(handle).is_ok();

@@ -47,7 +47,6 @@ fn bound_elsewhere_while_it_blocks() {
             },
             |cx, _, id| {
                 sched::set_affinity(cx, id, these(&[0])).unwrap();
-                sim::interleave(false);
                 gate.up(cx).unwrap();
             },
         );

@@ -93,3 +93,45 @@ fn started_while_it_runs() {
         assert!(!timer.is_queued());
     });
 }
+
+/// TM-02.3: started by two CPUs at the same moment, it is queued once, and runs once.
+#[test]
+fn started_by_both() {
+    explored(|cx| {
+        let runs = Arc::new(Runs::default());
+        let timer = Arc::new(runs.timer(cx));
+        let starts = timer.clone();
+        let expiry = |begin: u64, later: u64| at(begin + (10 + later) * US);
+        race(
+            cx,
+            move |cx, begin| {
+                // The queue of this CPU is the one that the other looks into.
+                starts.start_at(cx, expiry(begin, 50)).unwrap();
+                starts.start_at(cx, expiry(begin, 1)).unwrap();
+            },
+            |cx, begin, _| timer.start_at(cx, expiry(begin, 0)).unwrap(),
+        );
+        assert_eq!(kernel::verify::all(cx), Ok(()));
+        busy_till(sim::time() + 200 * US);
+        assert_eq!((runs.ended.load(SeqCst), timer.is_queued()), (1, false));
+    });
+}
+
+/// TM-02.5: cancelled by one CPU while another one starts it: it is out of every queue, or in that of the start.
+#[test]
+fn cancelled_while_it_is_started() {
+    explored(|cx| {
+        let runs = Arc::new(Runs::default());
+        let timer = Arc::new(runs.timer(cx));
+        timer.start_after(cx, core::time::Duration::from_millis(1)).unwrap();
+        let starts = timer.clone();
+        race(
+            cx,
+            move |cx, begin| starts.start_at(cx, at(begin + 50 * US)).unwrap(),
+            |cx, _, _| _ = timer.cancel(cx).unwrap(),
+        );
+        let runs_once = timer.is_queued();
+        busy_till(sim::time() + 200 * US);
+        assert_eq!((runs.ended.load(SeqCst), timer.is_queued()), (u32::from(runs_once), false));
+    });
+}
