@@ -107,7 +107,7 @@ pub(crate) fn interrupt_return() -> Switch {
 
 /// The thread that was preempted at interrupt return runs again.
 #[unsafe(no_mangle)]
-extern "C" fn __tophalf_switched() {
+extern "C-unwind" fn __tophalf_switched() {
     // SAFETY: the vector calls this first thing after the switch.
     unsafe { finish_switch() };
     tell::interrupt_leave(Site::here());

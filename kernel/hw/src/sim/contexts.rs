@@ -2,7 +2,10 @@
 //!
 //! Only the host loop ([`run`](super::run())) resumes coroutines. A context that switches names its successor in the
 //! CPU's record and suspends; so does one that waits for an interrupt, naming itself.
-use super::machine::{Machine, current, machine};
+use super::{
+    machine::{Machine, current, machine},
+    point,
+};
 use crate::upcall;
 use corosensei::{Coroutine, Yielder, stack::DefaultStack};
 use std::{
@@ -231,6 +234,8 @@ pub unsafe fn switch(prev: &Context, next: &Context) {
     let (from, to) = (prev.id(), next.id());
     let cpu = machine.cpu();
     assert!(cpu.masked.get(), "switch: interrupts are not masked");
+    // Until the stack is left others may do something, and must not do it to this context.
+    point();
     assert!(cpu.runs.get() == from, "switch: prev is not what runs here");
     assert!(next.record(machine).is_some(), "switch: next was never prepared");
     assert!(!machine.runs(to), "switch: context {} would run on two CPUs", to.record());
