@@ -32,6 +32,9 @@ struct Shared {
     units: AtomicU32,
     ids: Mutex<Vec<ThreadId>>,
     ended: Log<usize>,
+    /// Events that each line's device has raised, and how many of them its thread has seen.
+    raised: [AtomicU32; LINES as usize],
+    seen: [AtomicU32; LINES as usize],
     cpus: usize,
 }
 
@@ -83,7 +86,9 @@ fn step(cx: &mut ThreadCx, rng: &Rng, shared: &Shared) {
             drop(pinned);
         }
         _ => {
-            let line = Irq::new(FIRST_LINE + rng.below(LINES.into()) as u32);
+            let n = rng.below(LINES.into()) as u32;
+            let line = Irq::new(FIRST_LINE + n);
+            shared.raised[n as usize].fetch_add(1, SeqCst);
             if rng.below(3) == 0 {
                 irq::set_affinity(cx, line, some_cpus(rng, shared.cpus)).unwrap();
             }
@@ -106,6 +111,8 @@ fn recorded(cpus: usize, seed: u64, events: Log<Event>) {
             units: AtomicU32::new(0),
             ids: Mutex::default(),
             ended: Log::new(),
+            raised: Default::default(),
+            seen: Default::default(),
             cpus,
         });
         let lines: Vec<_> = (0..LINES)
@@ -114,11 +121,15 @@ fn recorded(cpus: usize, seed: u64, events: Log<Event>) {
                 Request::new(Irq::new(FIRST_LINE + n), "stress")
                     .hard(|_| Primary::WakeThread)
                     .threaded(move |cx| {
+                        let n = n as usize;
+                        shared.seen[n].store(shared.raised[n].load(SeqCst), SeqCst);
+                        sim::spend(US);
                         let _ = shared.semaphore.up(cx);
                         shared.completion.complete(cx);
                         Handled::Yes
                     })
-                    .flags(Flags::ONESHOT)
+                    // One that can fire while its thread runs, the others cannot.
+                    .flags(if n == 0 { Flags::empty() } else { Flags::ONESHOT })
                     .trigger(Trigger::EdgeRising)
                     .priority(fifo(10 + n as i32))
                     .submit(cx)
@@ -154,6 +165,8 @@ fn recorded(cpus: usize, seed: u64, events: Log<Event>) {
         let mut ended = shared.ended.take();
         ended.sort();
         assert_eq!(ended, (0..THREADS).collect::<Vec<_>>(), "somebody did not end");
+        let [raised, seen] = [&shared.raised, &shared.seen].map(|all| all.each_ref().map(|n| n.load(SeqCst)));
+        assert_eq!(seen, raised, "an event of a device was not seen");
         drop(handles);
         lines.into_iter().for_each(|line| drop(line.free(cx).unwrap()));
         trace::drain(|event| events.push(event));
