@@ -210,6 +210,13 @@ impl Machine {
             && cpu.busy.get().is_none_or(|until| until <= self.now.get() || interrupt && !cpu.masked.get())
     }
 
+    /// Whether a CPU is in a spin hint: it may look again at any moment at what it spins for, though that is no reason for
+    /// anybody else to wait. With interrupts masked it spins for a lock, and sees nothing new until that is released.
+    pub fn can_look_again(&self, n: usize) -> bool {
+        let cpu = &self.cpus[n];
+        cpu.busy.get().is_some() && cpu.spins.get() && !cpu.masked.get()
+    }
+
     /// Whether every CPU waits for an interrupt or is busy with its thread's own work: none is in the middle of something.
     pub fn is_at_rest(&self) -> bool {
         self.cpus.iter().all(|cpu| !cpu.online.get() || cpu.rests())

@@ -167,7 +167,9 @@ impl Schedule {
             Strategy::Explored(tape) => tape.matters(machine, touch, at),
             _ => true,
         };
-        let able: Vec<usize> = (0..machine.cpus.len()).filter(|&n| n == here || machine.can_go_on(n)).collect();
+        let able: Vec<usize> = (0..machine.cpus.len())
+            .filter(|&n| n == here || machine.can_go_on(n) || machine.can_look_again(n))
+            .collect();
         if able.len() < 2 {
             return None;
         }
