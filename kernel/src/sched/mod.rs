@@ -42,7 +42,7 @@ pub use idle::waits as idle_waits;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
 #[cfg(target_os = "none")]
 pub(crate) use smp::while_suspended;
-pub(crate) use smp::{introduce, resched_interrupt};
+pub(crate) use smp::{introduce, resched_interrupt, with_home};
 pub use verify::{Violation, verify};
 pub(crate) use wake::{start, wake, wake_last, wake_masked, wake_returning};
 

@@ -189,10 +189,6 @@ impl Table {
         let dead = |slot: &Slot| slot.listed && slot.thread.state() == State::Dead;
         self.slots.iter().any(dead).then_some("a dead thread was not buried")
     }
-    fn find(&self, id: ThreadId) -> Option<Ref> {
-        let slot = self.slots.get(index(id))?;
-        (slot.listed && slot.thread.id() == id && slot.thread.state() != State::Dead).then(|| lend(&slot.thread))
-    }
 }
 
 /// Number of live threads, idle ones not included.
@@ -305,14 +301,19 @@ pub fn kill(cx: &mut ThreadCx, id: ThreadId) -> Result<()> {
 }
 
 fn post(id: ThreadId, what: u32) -> Result<()> {
-    with(|t| {
-        // Under the table's lock the slot is not used again, so nobody else is hit; a switch waits for its release.
-        let thread = t.find(id).ok_or(Error::NotFound)?;
+    let thread = find(id).ok_or(Error::NotFound)?;
+    // Under the lock of its home the thread does not end, so nobody else is hit.
+    let interruptible = sched::with_home(thread, |_| {
+        if thread.state() == State::Dead || !thread.is_listed_as(id) {
+            return None;
+        }
         // A thread announces itself and then looks at its signals; this is the other way round, so one sees the other.
         thread.signals.fetch_or(what, SeqCst);
-        if thread.state.look() == State::Interruptible as u32 {
-            sched::wake_masked(thread);
-        }
-        Ok(())
-    })
+        Some(thread.state.look() == State::Interruptible as u32)
+    });
+    if interruptible.ok_or(Error::NotFound)? {
+        // Another thread may have the slot by now: one that waits looks at what it waits for, others are not woken.
+        sched::wake(thread);
+    }
+    Ok(())
 }

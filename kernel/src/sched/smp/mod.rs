@@ -54,7 +54,7 @@ fn lock_home(t: Ref) -> (&'static PerCpu, &'static mut Inner) {
 
 /// Runs `f` under the lock of a thread's home.
 #[track_caller]
-pub(super) fn with_home<R>(t: Ref, f: impl FnOnce(&mut Inner) -> R) -> R {
+pub(crate) fn with_home<R>(t: Ref, f: impl FnOnce(&mut Inner) -> R) -> R {
     let saved = mask::save();
     let (cpu, q) = lock_home(t);
     let result = f(q);

@@ -52,6 +52,9 @@ fn threads_on(cx: &mut ThreadCx, cpu: usize, seed: u64) {
                 sim::spend(rng.below(3 * US));
                 sched::set(cx, thread::current_id(), fifo(10 + n as i32)).unwrap();
                 thread::yield_now(cx);
+                // Of itself: found, told, and forgotten again.
+                thread::interrupt(cx, thread::current_id()).unwrap();
+                assert!(thread::interrupted(cx));
                 sleep_till(cx, BEGIN + 20 * US * (round + 1) + rng.below(10 * US));
             }
         });
