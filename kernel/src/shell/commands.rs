@@ -49,7 +49,13 @@ const COUNT: usize = 19 + cfg!(any(feature = "latency", not(target_os = "none"))
 
 /// In the order in which `help` lists them.
 static COMMANDS: [Command; COUNT] = [
-    command("bench", "", "count what the kernel's operations cost", &[], system::bench),
+    command(
+        "bench",
+        "[ipi]",
+        "count what the kernel's operations cost; ipi: a wake-up on another CPU",
+        &["ipi"],
+        system::bench,
+    ),
     command("bt", "PID|-a", "show the calls that a thread is in; -a: where each CPU is", &["-a"], threads::bt),
     command(
         "chrt",

@@ -82,8 +82,12 @@ pub(super) fn echo<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 }
 
 pub(super) fn bench<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
-    none(args)?;
-    match crate::bench::run(cx) {
+    let status = match args {
+        [] => crate::bench::run(cx),
+        ["ipi"] => crate::bench::run_remote(cx),
+        _ => return Err(Fail::Usage),
+    };
+    match status {
         0 => Ok(()),
         status => Err(Fail::Status(status)),
     }

@@ -116,6 +116,11 @@ pub const IRQS_OFF: &str = "irqs-off";
 /// The row that the tool adds itself: the kernel cannot see its ELF file.
 pub const IMAGE_TEXT: &str = "image-text";
 
+/// What is counted in a row that nothing is promised of.
+pub fn unpromised(id: &str) -> Option<&'static str> {
+    (id == "ipi-thread").then_some("semaphore up -> thread runs on another, idle CPU, by reschedule IPI")
+}
+
 /// The budget of a row.
 pub fn of(id: &str) -> Option<&'static Budget> {
     BUDGETS.iter().find(|budget| budget.id == id)

@@ -98,7 +98,7 @@ pub fn table(rows: &[Judged]) -> String {
             peer(|budget| budget.best_small),
             peer(|budget| budget.best_smp),
             peer(|budget| budget.linux),
-            budget.map_or(row.unit.as_str(), |budget| budget.what).to_owned(),
+            budget.map(|budget| budget.what).or(budget::unpromised(&row.id)).unwrap_or(&row.unit).to_owned(),
         ]);
     }
     let widths: Vec<usize> =
