@@ -111,7 +111,7 @@ pub(crate) fn interrupt(intid: u32, cx: &mut HardIrqCx<'_>) {
         Some(Ipi::CallFn) => call::serve(cx),
         Some(Ipi::Stop) => stop::asked(),
         Some(Ipi::Backtrace) => backtrace::asked(),
-        None => return irq::unexpected(percpu::this(), intid),
+        None => return irq::silence(percpu::this(), intid),
     }
     gic().deactivate(intid);
 }

@@ -85,7 +85,7 @@ fn no_line(intid: u32, cx: &mut HardIrqCx<'_>) {
     }
     gic().drop_priority(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
-    unexpected(percpu::this(), intid);
+    silence(percpu::this(), intid);
 }
 
 /// Not acknowledged, so there is nothing to end.
@@ -100,9 +100,15 @@ fn special(cpu: &PerCpu, intid: u32) {
 
 /// Nobody will quieten the source, so the line is masked: one interrupt, one warning, no storm.
 #[cold]
-pub(crate) fn unexpected(cpu: &PerCpu, intid: u32) {
-    cpu.irqs.unexpected.set(cpu.irqs.unexpected.get() + 1);
+pub(crate) fn silence(cpu: &PerCpu, intid: u32) {
     gic().mask(cpu.redistributor(), intid);
     gic().deactivate(intid);
+    unexpected(cpu, intid);
+}
+
+/// An interrupt of nobody was taken and silenced.
+#[cold]
+pub(super) fn unexpected(cpu: &PerCpu, intid: u32) {
+    cpu.irqs.unexpected.set(cpu.irqs.unexpected.get() + 1);
     report::warn!("unexpected interrupt {}, masked", intid);
 }

@@ -67,6 +67,8 @@ pub(crate) struct Guarded {
     pub affinity: Affinity,
     /// Per-CPU line (PPI).
     pub percpu: bool,
+    /// The last handler has gone, and a CPU may still be on its way to it.
+    pub leaving: bool,
 }
 
 /// One line's descriptor.
@@ -111,6 +113,7 @@ impl Descriptor {
                 trigger: Trigger::LevelHigh,
                 affinity: Affinity::INITIAL,
                 percpu,
+                leaving: false,
             }),
             // Descriptors are never freed, so this is no leak: `ps` names the line that a thread waits for (IQ-17.2).
             idle: WaitQueue::named(Box::leak(format!("synchronize_irq {intid}").into_boxed_str())),

@@ -190,10 +190,24 @@ fn slow(line: &'static Descriptor, intid: u32, cpu: &'static PerCpu, cx: &mut Ha
     }
     // SAFETY: this is a hard handler's context: interrupts stay masked.
     let masked = unsafe { AtomicCx::<Irq>::new() };
-    let entry = line.lock.lock_in(&masked).state.enter();
-    match entry {
-        Entry::Handle(chip) => apply(chip, intid),
-        Entry::Leave(chip) => return leave(line, chip, cpu),
+    let mut guarded = line.lock.lock_in(&masked);
+    match guarded.state.enter() {
+        Entry::Handle(chip) => {
+            drop(guarded);
+            apply(chip, intid);
+        }
+        Entry::Leave(chip) => {
+            // The state machine has a line without handler for masked; the controller delivered it all the same. Unless it
+            // came while the handler was being taken out, that is a fault.
+            let fault = line.actions().next().is_none() && !guarded.leaving;
+            // Under the lock: whoever enables the line on another CPU unmasks it after this has masked it.
+            apply(if fault { chip | Chip::MASK } else { chip }, intid);
+            drop(guarded);
+            if fault {
+                dispatch::unexpected(cpu, intid);
+            }
+            return;
+        }
     }
     trace::record(trace::DESCRIPTOR, u64::from(intid), 0);
     let (outcome, woken) = handle(line, cx);
@@ -207,16 +221,6 @@ fn slow(line: &'static Descriptor, intid: u32, cpu: &'static PerCpu, cx: &mut Ha
         detect(guarded, line, outcome);
         apply(chip, intid);
     });
-}
-
-/// The interrupt cannot be handled now: disabled, nobody's, or in progress elsewhere.
-#[cold]
-fn leave(line: &'static Descriptor, chip: Chip, cpu: &PerCpu) {
-    if line.actions().next().is_none() {
-        // The state machine has it for masked; the controller delivered it all the same.
-        return dispatch::unexpected(cpu, line.intid);
-    }
-    apply(chip, line.intid);
 }
 
 /// Calls every hard handler and wakes the threads that are asked for.
@@ -298,6 +302,6 @@ fn private(line: &'static Descriptor, cpu: &'static PerCpu, cx: &mut HardIrqCx<'
             balance.end(me, &action.name);
             gic().deactivate(line.intid);
         }
-        None => dispatch::unexpected(cpu, line.intid),
+        None => dispatch::silence(cpu, line.intid),
     }
 }

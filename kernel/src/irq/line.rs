@@ -217,8 +217,32 @@ fn wait_hard(line: &Descriptor, leaving: Option<&Action>) {
 }
 
 fn synchronize(line: &'static Descriptor, cx: &mut ThreadCx) {
-    wait_hard(line, None);
-    line.idle.wait_event(cx, || !line.is_pending());
+    // Twice: while the thread runs, the interrupt that is active may be the one that it holds, or the next one, with a CPU
+    // on its way to the handler. Once the run is over, it can only be the latter.
+    for _ in 0..2 {
+        wait_hard(line, None);
+        line.idle.wait_event(cx, || !line.is_pending());
+    }
+}
+
+/// Waits until no CPU is on its way to the handler of an action whose thread has ended. Before, that cannot be known, as in
+/// [`synchronize`]. An interrupt that was left to the thread too late is let go.
+fn wait_last(line: &Descriptor, action: &Action) {
+    loop {
+        let busy = line.with(|g| {
+            let active = gic().state(percpu::this().redistributor(), line.intid, Which::Active) == Ok(true);
+            let busy = g.state.in_progress() || (active && !g.state.is_held() && !action.run.is_pending());
+            g.leaving &= busy;
+            busy
+        });
+        if !busy {
+            break;
+        }
+        hw::cpu::relax();
+    }
+    if action.run.is_pending() && action.run.take(|| {}).is_held() {
+        gic().deactivate(line.intid);
+    }
 }
 
 /// Asks an action's thread to end and waits until it has.
@@ -248,6 +272,7 @@ fn release(cx: &mut ThreadCx, line: &'static Descriptor, action: &'static Action
             None => line.actions.store(after, Release),
         }
         if line.actions.load(Relaxed).is_null() {
+            g.leaving = true;
             g.state.set_action(false);
             apply_now(g.state.shutdown(), line.intid);
         } else if dropped == Dropped::Yes
@@ -261,6 +286,7 @@ fn release(cx: &mut ThreadCx, line: &'static Descriptor, action: &'static Action
         call_once_more(action);
     }
     stop_thread(cx, action);
+    wait_last(line, action);
     // Its bit is free from here on, and what its thread held back is let go.
     super::thread::release(line, action);
     let _ = line.config.up(cx);

@@ -16,7 +16,7 @@ mod thread;
 mod verify;
 
 pub use affinity::{Affinity, affinity, set_affinity};
-pub(crate) use dispatch::{CpuCounts, unexpected};
+pub(crate) use dispatch::{CpuCounts, silence};
 pub use domain::{Irq, map, unmap};
 pub(crate) use domain::{gic, start, start_here, warning as controller_warning};
 pub(crate) use flow::count;

@@ -263,6 +263,83 @@ fn free_waits_for_other_cpus() {
     }
 }
 
+/// IQ-18.4: a line is freed and requested anew by one CPU, while a second one runs its thread and a third one takes the next
+/// interrupt: none is lost, or nobody's.
+#[test]
+fn a_line_changes_hands_while_it_fires() {
+    seeds(500, |seed| {
+        let outcome = seeded(3, seed, |cx| {
+            stay_on(cx, 0);
+            irq::map(cx, IRQ.number()).unwrap();
+            irq::set_affinity(cx, IRQ, CpuSet::of(2)).unwrap();
+            for _ in 0..10 {
+                let (mut here, runs) = (false, Count::new());
+                let count = runs.clone();
+                let line = edge("again").hard(|_| Primary::WakeThread).flags(Flags::ONESHOT).threaded(move |cx| {
+                    // On a CPU of its own from its first run on.
+                    if !std::mem::replace(&mut here, true) {
+                        stay_on(cx, 1);
+                    }
+                    // The next interrupt comes as soon as this one ends, for a while.
+                    if count.up() < 8 {
+                        sim::irq::pend(IRQ.number());
+                    }
+                    Handled::Yes
+                });
+                let line = line.submit(cx).unwrap();
+                sim::irq::pend(IRQ.number());
+                while runs.get() < 2 {
+                    hw::cpu::relax();
+                }
+                line.free(cx).unwrap();
+                assert_eq!(runs.sharers(), 0);
+            }
+        });
+        assert_eq!(outcome.console, "");
+    });
+}
+
+/// IQ-18.1: freed between a run's last act, which lets the next interrupt come on another CPU, and its end: `free` waits for
+/// that interrupt's hard handler, too.
+#[test]
+fn free_waits_for_the_interrupt_after_a_run() {
+    const WAKER: Irq = Irq::new(IRQ.number() + 1);
+    seeds(3000, |seed| {
+        seeded(2, seed, move |cx| {
+            stay_on(cx, 0);
+            crate::harness::become_policy(cx, fifo(99));
+            let (gate, inside, runs) =
+                (Arc::new(kernel::sync::Semaphore::new(0)), Arc::new(AtomicU32::new(0)), Count::new());
+            let opens = gate.clone();
+            let waker = crate::harness::hard_line(cx, WAKER.number(), move |cx| opens.up(cx).unwrap());
+            let (hard, count) = (inside.clone(), runs.clone());
+            let request = edge("late").flags(Flags::ONESHOT).hard(move |_| {
+                let inside = hard.clone();
+                inside.fetch_add(1, SeqCst);
+                (0..2000).for_each(|_| sim::point());
+                inside.fetch_sub(1, SeqCst);
+                Primary::WakeThread
+            });
+            let line = request.threaded(move |cx| {
+                if count.up() == 1 {
+                    // With the one that frees, who is more urgent and comes somewhere from here on.
+                    stay_on(cx, 0);
+                    sim::irq::pend(IRQ.number());
+                    sim::at_point_call(seed % 60, Box::new(|| sim::irq::pend(WAKER.number())));
+                }
+                Handled::Yes
+            });
+            let line = line.submit(cx).unwrap();
+            irq::set_affinity(cx, IRQ, CpuSet::of(1)).unwrap();
+            sim::irq::pend(IRQ.number());
+            gate.down(cx);
+            line.free(cx).unwrap();
+            assert_eq!((inside.load(SeqCst), runs.sharers()), (0, 0));
+            waker.free(cx).unwrap();
+        });
+    });
+}
+
 /// IQ-11.1: while CPU 0 is in the handler the line moves to CPU 1 and the edge comes again: the handler is not entered
 /// twice at a time, and runs once more.
 #[test]
