@@ -72,7 +72,7 @@ pub(crate) fn parse(line: &'static str) -> Options {
                 arg.value.is_none()
             }
             // For the application.
-            "exec" | "test" | "lab" => arg.value.is_some(),
+            "exec" | "test" | "lab" | "bound" => arg.value.is_some(),
             _ => {
                 report::warn!("unknown boot argument {}, ignored", arg.key);
                 continue;

@@ -9,6 +9,9 @@ use crate::{
 use core::{marker::PhantomData, sync::atomic::Ordering::Relaxed};
 use logic::cpus::CpuSet;
 
+/// Turns of a spin between two looks at a run queue.
+const LOOK_AGAIN: u32 = 32;
+
 /// The CPUs that a thread may run on, of those that run.
 ///
 /// # Errors
@@ -34,7 +37,8 @@ pub fn set_affinity(cx: &mut ThreadCx, id: ThreadId, cpus: CpuSet) -> Result<()>
     bind(t, id, cpus)?;
     // The running thread itself is preempted when its section ends, at the latest.
     while t != Ref(thread::current()) && smp::with_home(t, |q| q.running == Some(t) && !t.may_run_on(t.home())) {
-        hw::cpu::relax();
+        // That CPU needs the lock, too.
+        (0..LOOK_AGAIN).for_each(|_| hw::cpu::relax());
     }
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! Is QEMU the machine that the drivers and the simulated machine were written for? (HC-03)
-use crate::table::test;
+use crate::{
+    crew::{CPUS, only, start},
+    support::fifo,
+    table::test,
+};
 use hw::platform_facts::{FACTS, Mismatch, Probe, RESET_FACTS};
 use kernel::ThreadCx;
 use spin::Once;
@@ -11,11 +15,15 @@ static AT_RESET: Once<Option<Broken>> = Once::new();
 /// Four lines of virtio slots without device: numbers are part of what the facts compare.
 const SPARE: u32 = 60;
 
-fn probe() -> Probe {
+/// Distance of two redistributor frames.
+pub const FRAME: usize = 0x2_0000;
+
+/// As CPU `cpu` has to ask.
+fn probe(cpu: usize) -> Probe {
     let gic = virt::BOARD.gic;
     Probe {
         gicd: gic.distributor,
-        gicr: gic.regions[0].base,
+        gicr: gic.regions[0].base.offset(cpu * FRAME),
         uart: virt::BOARD.uart.base,
         uart_intid: virt::BOARD.uart.irq.number(),
         spare: SPARE,
@@ -24,19 +32,33 @@ fn probe() -> Probe {
 
 /// Called before any driver has started.
 pub fn look_at_reset() {
-    let probe = probe();
+    let probe = probe(0);
     AT_RESET.call_once(|| RESET_FACTS.iter().find_map(|fact| fact.1(&probe).err().map(|wrong| (fact.0, wrong))));
+}
+
+/// Checks every fact on the CPU that runs the caller.
+fn check(cx: &mut ThreadCx, cpu: usize) {
+    let probe = probe(cpu);
+    let _masked = kernel::irq_flags::save(cx);
+    // Not the kernel's: the facts are looked at with interrupts masked, one after another.
+    kernel::latency::ignore();
+    for fact in FACTS.into_iter().flatten() {
+        assert_eq!(probe.check(fact), Ok(()), "CPU {cpu}: {}", fact.0);
+    }
 }
 
 /// HC-03.1: the facts that the simulated devices are checked against hold on QEMU, as it comes up and later.
 fn hc_03_1_the_platform_facts_hold(cx: &mut ThreadCx) {
     assert_eq!(AT_RESET.get(), Some(&None));
-    let probe = probe();
-    let _masked = kernel::irq_flags::save(cx);
-    // Not the kernel's: the facts are looked at with interrupts masked, one after another.
-    kernel::latency::ignore();
-    for fact in FACTS.into_iter().flatten() {
-        assert_eq!(probe.check(fact), Ok(()), "{}", fact.0);
-    }
+    check(cx, 0);
 }
 test!(hc_03_1_the_platform_facts_hold);
+
+/// HC-03.1, with four CPUs: on each of them, one after another.
+fn hc_03_1_the_platform_facts_hold_on_each_of_four_cpus(cx: &mut ThreadCx) {
+    assert_eq!(AT_RESET.get(), Some(&None));
+    for cpu in 0..CPUS {
+        start(cx, only(cpu), fifo(50), move |cx| check(cx, cpu)).join(cx).unwrap();
+    }
+}
+test!(hc_03_1_the_platform_facts_hold_on_each_of_four_cpus, smp(4));

@@ -16,11 +16,17 @@ mod bring_up;
 #[cfg(target_os = "none")]
 mod contexts;
 #[cfg(target_os = "none")]
+mod cpus;
+#[cfg(target_os = "none")]
+mod crew;
+#[cfg(target_os = "none")]
 mod detector;
 #[cfg(target_os = "none")]
 mod entry;
 #[cfg(target_os = "none")]
 mod facts;
+#[cfg(target_os = "none")]
+mod football;
 #[cfg(target_os = "none")]
 mod gic_ends;
 #[cfg(target_os = "none")]
@@ -38,7 +44,15 @@ mod logging;
 #[cfg(target_os = "none")]
 mod oneshot;
 #[cfg(target_os = "none")]
+mod pinned;
+#[cfg(target_os = "none")]
+mod placement;
+#[cfg(target_os = "none")]
+mod routing;
+#[cfg(target_os = "none")]
 mod stacks;
+#[cfg(target_os = "none")]
+mod stress;
 #[cfg(target_os = "none")]
 mod support;
 #[cfg(target_os = "none")]

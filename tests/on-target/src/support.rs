@@ -71,6 +71,10 @@ impl Count {
     pub fn get(&self) -> u32 {
         self.0.load(SeqCst)
     }
+    /// Whether nobody else can count any more.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
 }
 
 /// An edge line with a hard handler and nothing else.

@@ -1,5 +1,6 @@
 //! Does a thread find its registers as it left them? (BU-02)
 use crate::{
+    crew::{CPUS, assert_in_order, bind, here, only, pace, settle, start},
     support::{Count, become_policy, fifo, sleep, us},
     table::test,
 };
@@ -7,6 +8,7 @@ use core::{
     arch::naked_asm,
     ffi::c_void,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
 };
 use kernel::{ThreadCx, sched, thread};
 
@@ -116,3 +118,47 @@ fn bu_02_1_registers_survive_ten_thousand_switches(cx: &mut ThreadCx) {
     assert_eq!(differing.get(), 0, "times that the sleeping thread found other values");
 }
 test!(bu_02_1_registers_survive_ten_thousand_switches);
+
+/// Binds the calling thread to the next CPU.
+extern "C" fn move_on(cx: *mut c_void) {
+    // SAFETY: the test passes its thread's token.
+    let cx = unsafe { &mut *cx.cast::<ThreadCx>() };
+    let next = (here(cx) + 1) % CPUS;
+    bind(cx, thread::current_id(), only(next));
+}
+
+/// BU-02.1, across CPUs: a thread with a pattern in all registers is taken from CPU to CPU 5,000 times, wherever it is in
+/// its loop, and another one, which has its pattern in all that a call preserves, moves itself 5,000 times.
+fn bu_02_1_registers_survive_ten_thousand_migrations(cx: &mut ThreadCx) {
+    static STOP: AtomicU32 = AtomicU32::new(0);
+    const STAY: Duration = us(5);
+    settle(cx, 0, 30);
+    let pace = pace(cx, us(20));
+    // SAFETY: `STOP` lives for ever.
+    let spin = |_: &mut ThreadCx| unsafe { spin_with_pattern(0x1111_2222_3333_4000, &raw const STOP) };
+    let mut spinner = start(cx, only(1), fifo(10), spin);
+    for n in 0..SWITCHES as usize {
+        sleep(cx, STAY);
+        bind(cx, spinner.id(), only(1 + n % (CPUS - 1)));
+    }
+    let mut ran = Duration::ZERO;
+    thread::for_each(cx, |_, info| {
+        if info.id == spinner.id() {
+            ran = Duration::from_nanos(info.runtime_ns);
+        }
+    });
+    STOP.store(1, Relaxed);
+    assert_eq!(spinner.join(cx), Ok(0), "bits that changed in the migrated thread");
+    assert!(ran >= SWITCHES * STAY, "it ran for {ran:?} only");
+    drop(pace);
+    let wander = |cx: &mut ThreadCx| {
+        (0..u64::from(SWITCHES)).fold(0, |changed, n| {
+            let base = 0xaaaa_bbbb_0000_0000 + (n << 8);
+            // SAFETY: the callee expects this thread's token and has it for as long as it runs.
+            changed | unsafe { call_with_pattern(base, move_on, core::ptr::from_mut(cx).cast()) }
+        })
+    };
+    assert_eq!(start(cx, only(0), fifo(20), wander).join(cx), Ok(0), "bits that changed in the moving thread");
+    assert_in_order(cx);
+}
+test!(bu_02_1_registers_survive_ten_thousand_migrations, smp(4));

@@ -29,7 +29,11 @@ pub struct Test {
     says: Text,
     bootargs: Text,
     machine: Text,
+    smp: u64,
 }
+
+/// `WORDS` of `tools/src/image/table.rs`.
+const _: () = assert!(size_of::<Test>() == 11 * size_of::<u64>());
 
 // SAFETY: never written.
 unsafe impl Sync for Test {}
@@ -44,6 +48,7 @@ impl Test {
             says: Text::new(""),
             bootargs: Text::new(""),
             machine: Text::new(""),
+            smp: 1,
         }
     }
     /// The machine has to end with this status.
@@ -61,6 +66,11 @@ impl Test {
     /// QEMU's machine has these options besides.
     pub const fn machine(self, options: &'static str) -> Self {
         Self { machine: Text::new(options), ..self }
+    }
+    /// The machine has this many CPUs, 1 to 8; without this, one.
+    pub const fn smp(self, cpus: u64) -> Self {
+        assert!(1 <= cpus && cpus <= hw::smp::MAX_CPUS as u64);
+        Self { smp: cpus, ..self }
     }
     /// Its name.
     pub fn name(&self) -> &'static str {

@@ -17,11 +17,15 @@ pub struct TestEntry {
     pub bootargs: String,
     /// Options of QEMU's machine, separated by commas; may be empty.
     pub machine: String,
+    /// Number of CPUs.
+    pub smp: u32,
 }
 
 /// The words of an entry, as the image's `#[repr(C)]` struct has them:
-/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len`.
-const WORDS: usize = 10;
+/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len, smp`.
+const WORDS: usize = 11;
+/// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
+const MAX_CPUS: u64 = 8;
 
 /// The test table of an image.
 pub fn tests(image: &Image) -> Result<Vec<TestEntry>> {
@@ -48,13 +52,15 @@ fn entries<'a>(table: &[u8], data: impl Fn(u64, u64) -> Option<&'a [u8]>) -> Res
     };
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let entry = |words: &[u64; WORDS]| -> Result<TestEntry> {
-        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, machine, machine_len] = *words;
+        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, machine, machine_len, smp] = *words;
+        ensure!((1..=MAX_CPUS).contains(&smp), "a test wants {smp} CPUs");
         Ok(TestEntry {
             name: text(name, name_len)?,
             expect,
             text: text(says, says_len)?,
             bootargs: text(bootargs, bootargs_len)?,
             machine: text(machine, machine_len)?,
+            smp: u32::try_from(smp)?,
         })
     };
     let mut tests = words.as_chunks::<WORDS>().0.iter().map(entry).collect::<Result<Vec<_>>>()?;
@@ -80,17 +86,18 @@ mod tests {
 
     #[test]
     fn entries_by_name() {
-        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0];
-        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9];
+        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0, 1];
+        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9, 4];
         let tests = read(&[zeta, alpha].concat()).unwrap();
-        let entry = |name: &str, expect, [text, bootargs, machine]: [&str; 3]| TestEntry {
+        let entry = |name: &str, expect, [text, bootargs, machine]: [&str; 3], smp| TestEntry {
             name: name.into(),
             expect,
             text: text.into(),
             bootargs: bootargs.into(),
             machine: machine.into(),
+            smp,
         };
-        assert_eq!(tests, [entry("alpha", 101, ["says", "a=1", "secure=on"]), entry("zeta", 0, ["", "", ""])]);
+        assert_eq!(tests, [entry("alpha", 101, ["says", "a=1", "secure=on"], 4), entry("zeta", 0, ["", "", ""], 1)]);
         assert!(read(&[]).unwrap().is_empty());
     }
 
@@ -98,9 +105,12 @@ mod tests {
     fn bad_tables_are_errors() {
         for (bad, why) in [
             (&[BASE, 4, 1, 0, 0][..], "whole number"),
-            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0], "no data at 0x0"),
-            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0], "no data at 0x40080000"),
-            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0]; 2].concat(), "same name"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0], "whole number"),
+            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1], "no data at 0x0"),
+            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 1], "no data at 0x40080000"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0], "wants 0 CPUs"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1 << 32], "wants 4294967296 CPUs"),
+            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1]; 2].concat(), "same name"),
         ] {
             assert!(read(bad).unwrap_err().to_string().contains(why), "{why}");
         }

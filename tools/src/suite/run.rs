@@ -46,7 +46,7 @@ pub fn machine(image: &Image, test: &TestEntry) -> Machine {
     }
     let options = (!test.machine.is_empty()).then(|| ["-M".into(), test.machine.clone().into()]);
     let machine = Machine::deterministic(image, bootargs, Console::Semihosting);
-    Machine { extra: options.into_iter().flatten().collect(), ..machine }
+    Machine { smp: test.smp, extra: options.into_iter().flatten().collect(), ..machine }
 }
 
 /// Runs one test of an image. What its tracers found; the error is everything one needs to see: what was wrong, what the
@@ -120,6 +120,7 @@ mod tests {
             text: "BUG".into(),
             bootargs: String::new(),
             machine: String::new(),
+            smp: 1,
         };
         assert_eq!(wrong(&test, End::Status(101), "a BUG here"), None);
         for (end, output) in

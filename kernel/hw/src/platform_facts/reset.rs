@@ -13,8 +13,10 @@ pub(super) const FACTS: &[Fact] = &[
         register(p.gicd.reg(0xffe8), "GICD_PIDR2", 0x3b)?;
         register(p.gicr.reg(0xffe8), "GICR_PIDR2", 0x3b)
     }),
-    ("the redistributor sleeps", |p| register(p.gicr.reg(0x14), "GICR_WAKER", 6)),
-    ("the only redistributor is the last one and has this CPU's affinity", only_redistributor),
+    (
+        "each CPU has a sleeping redistributor, 128 KiB apart in the order of affinities; the last one says so",
+        redistributors,
+    ),
     ("SGIs are edge-triggered", |p| register(p.gicr.reg(0x1_0c00), "GICR_ICFGR0", 0xaaaa_aaaa)),
     ("the system register interface is on and fixed", |_| expect("ICC_SRE", IccSre.get(), 7u32)),
     ("nothing is active", |_| expect("ICC_RPR", IccRpr.get(), 0xffu32)),
@@ -24,8 +26,18 @@ fn register(register: Reg<u32, (), Ro>, name: &'static str, value: u32) -> Check
     expect(name, register.get(), value)
 }
 
-fn only_redistributor(p: &Probe) -> Checked {
-    let typer: Reg<u64, (), Ro> = p.gicr.reg(8);
-    expect("GICR_TYPER.Affinity", typer.get() >> 32, crate::cpu::affinity())?;
-    expect("GICR_TYPER.Last", typer.get() >> 4 & 1, 1u32)
+fn redistributors(p: &Probe) -> Checked {
+    const FRAME: usize = 0x2_0000;
+    const MOST: usize = 8;
+    for n in 0..MOST {
+        let frame = p.gicr.offset(n * FRAME);
+        let typer = frame.reg::<u64, (), Ro>(8).get();
+        expect("GICR_TYPER.Affinity", typer >> 32, crate::cpu::affinity() + n as u64)?;
+        expect("GICR_TYPER.Processor_Number", typer >> 8 & 0xffff, n as u64)?;
+        register(frame.reg(0x14), "GICR_WAKER", 6)?;
+        if typer >> 4 & 1 != 0 {
+            return Ok(());
+        }
+    }
+    expect("GICR_TYPER.Last in any frame", 0u32, 1u32)
 }
