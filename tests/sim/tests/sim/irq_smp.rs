@@ -1,9 +1,9 @@
 //! Do lines keep their rules when several CPUs take interrupts, serve them and change them?
 use crate::{
-    harness::{Log, MS, US, fifo, ms, seeded, smp, start},
+    harness::{Log, MS, US, fifo, ms, seeded, smp, smp_with, start},
     irq_kit::{Count, edge},
 };
-use hw::sim::{self, seeds};
+use hw::sim::{self, Config, Order, seeds};
 use kernel::{
     Error, ThreadCx,
     irq::{self, Affinity, Flags, Handled, Irq, Line, Primary, Request, Trigger},
@@ -299,13 +299,15 @@ fn a_line_changes_hands_while_it_fires() {
     });
 }
 
-/// IQ-18.1: freed between a run's last act, which lets the next interrupt come on another CPU, and its end: `free` waits for
-/// that interrupt's hard handler, too.
+/// IQ-17, IQ-18.1: freed or disabled between a run's last act, which lets the next interrupt come on another CPU, and its
+/// end: `free` and `disable` wait for that interrupt's hard handler, too.
 #[test]
-fn free_waits_for_the_interrupt_after_a_run() {
+fn free_and_disable_wait_for_the_interrupt_after_a_run() {
     const WAKER: Irq = Irq::new(IRQ.number() + 1);
-    seeds(3000, |seed| {
-        seeded(2, seed, move |cx| {
+    seeds(1000, |seed| {
+        // Masking takes no time, or the handler would be over before `free` looks.
+        let config = Config { cpus: 2, order: Order::Seeded(seed), rwp_reads: 0, ..Config::default() };
+        smp_with(config, move |cx| {
             stay_on(cx, 0);
             crate::harness::become_policy(cx, fifo(99));
             let (gate, inside, runs) =
@@ -333,6 +335,10 @@ fn free_waits_for_the_interrupt_after_a_run() {
             irq::set_affinity(cx, IRQ, CpuSet::of(1)).unwrap();
             sim::irq::pend(IRQ.number());
             gate.down(cx);
+            if seed / 60 % 2 == 1 {
+                line.disable(cx).unwrap();
+                assert_eq!(inside.load(SeqCst), 0);
+            }
             line.free(cx).unwrap();
             assert_eq!((inside.load(SeqCst), runs.sharers()), (0, 0));
             waker.free(cx).unwrap();
