@@ -310,8 +310,9 @@ fn records_of_four() -> Result<()> {
 /// What the on-target tests of several CPUs assert without regard to time holds when the CPUs run at once, on the host's
 /// clock, in an order that nobody chooses.
 fn stress() -> Result<()> {
-    /// Of the host's time: only a machine that hangs needs it.
-    const BOUND: &str = "60";
+    /// Seconds of the host's time: only a machine that hangs needs them. Four CPUs that spin for each other on a host with
+    /// fewer idle ones take a hundred times as long as elsewhere.
+    const BOUND: &str = "600";
     for name in [
         "sc_11_stress_on_four_cpus",
         "hc_01_2_events_of_four_cpus_keep_their_order",

@@ -17,7 +17,7 @@ use tophalf::{
 };
 
 /// Wall-clock bound of a wait: only a machine that hangs needs it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The end of a machine's input pipe that is typed into.
 pub struct Keyboard(ChildStdin);

@@ -11,7 +11,7 @@ use std::{
 use wait_timeout::ChildExt;
 
 /// Wall-clock bound of one boot. Tests bound themselves in virtual time; this only ends a machine that hangs.
-pub const BACKSTOP: Duration = Duration::from_secs(120);
+pub const BACKSTOP: Duration = Duration::from_secs(600);
 
 /// What a run left behind.
 #[derive(Debug)]
