@@ -25,6 +25,15 @@ pub(crate) fn might_sleep(_: &ThreadCx) {
     }
 }
 
+/// Reports the use of a spinlock where waiting for one is forbidden. The caller may have announced a wait: it is kept.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn might_wait() {
+    if !may_sleep() {
+        violation(Location::caller());
+    }
+}
+
 /// As [`might_sleep`], for calls that are refused where sleeping is forbidden.
 ///
 /// # Errors

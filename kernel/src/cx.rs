@@ -6,7 +6,8 @@
 //! | token | who has it | may |
 //! |---|---|---|
 //! | `&mut ThreadCx` | a thread's body, a threaded handler | everything; sleeping needs exactly this |
-//! | `&mut BhCx` | ordinary handlers, which the model runs hard or threaded | wake, raw locks; no sleep |
+//! | `&mut SpinCx` | code inside a section of a spinlock | nest spinlocks and raw locks, wake; no sleep |
+//! | `&mut BhCx` | ordinary handlers, which the model runs hard or threaded | spinlocks, raw locks, wake; no sleep |
 //! | `&mut HardIrqCx` | hard handlers, HARD timers | raw locks of level [`Irq`], wake; never sleeps |
 //! | `&AtomicCx` | code inside a section with preemption or interrupts off | as `HardIrqCx` |
 //! | `&IrqOff` | code with local interrupts masked | per-CPU data |
@@ -41,6 +42,11 @@ pub struct HardIrqCx<'a> {
 }
 /// A bottom half: an ordinary handler, run by a thread under the `rt` model.
 pub struct BhCx<'a> {
+    scope: PhantomData<&'a mut ()>,
+    not_send: NotSend,
+}
+/// Code inside a section of a [`SpinLock`](crate::sync::SpinLock): it does not sleep, but under `rt` it may be preempted.
+pub struct SpinCx<'a> {
     scope: PhantomData<&'a mut ()>,
     not_send: NotSend,
 }
@@ -81,6 +87,14 @@ impl BhCx<'_> {
         Self { scope: PhantomData, not_send: PhantomData }
     }
 }
+impl SpinCx<'_> {
+    /// # Safety
+    /// The caller opens a section of a spinlock, and the token does not outlive it.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        Self { scope: PhantomData, not_send: PhantomData }
+    }
+}
 impl<L> AtomicCx<'_, L> {
     /// # Safety
     /// For as long as the token lives, this CPU does not switch threads, and takes no interrupt if `L` is [`Irq`].
@@ -101,7 +115,7 @@ macro_rules! contexts { ($($t:ty)*) => { $(
     impl sealed::Context for $t {}
     impl Context for $t {}
 )* } }
-contexts!(ThreadCx HardIrqCx<'_> BhCx<'_>);
+contexts!(ThreadCx HardIrqCx<'_> BhCx<'_> SpinCx<'_>);
 impl<L> sealed::Context for AtomicCx<'_, L> {}
 impl<L> Context for AtomicCx<'_, L> {}
 
@@ -113,6 +127,12 @@ pub enum Thread {}
 pub enum Irq {}
 impl Level for Thread {}
 impl Level for Irq {}
+
+/// Contexts in which a spinlock can be taken: they may wait for one under every model.
+pub trait SpinContext: Context {}
+impl SpinContext for ThreadCx {}
+impl SpinContext for SpinCx<'_> {}
+impl SpinContext for BhCx<'_> {}
 
 /// What closes an atomic section: kept in a guard, undone by its drop.
 #[doc(hidden)]
@@ -160,6 +180,8 @@ opens! {
     ThreadCx, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
     BhCx<'_>, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
     BhCx<'_>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
+    SpinCx<'_>, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
+    SpinCx<'_>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
     HardIrqCx<'_>, Irq => NoSection NoSection;
     AtomicCx<'_, Thread>, Thread => NoSection NoSection;
     AtomicCx<'_, Thread>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };

@@ -49,6 +49,14 @@ kinds! {
     MARK = 15, "mark";
     /// A CPU waits for a raw lock that is held.
     LOCK_WAIT = 16, "lock_wait";
+    /// A thread inherits another level, or none any more: a = thread, b = level before * 256 + level now.
+    INHERIT = 17, "pi_setprio";
+    /// A thread lines up for a lock: a = thread, b = owner.
+    LOCK_BLOCK = 18, "lock_block";
+    /// A thread that has waited for a lock owns it: a = thread.
+    LOCK_ACQUIRE = 19, "lock_acquire";
+    /// A lock is left to its waiters: a = owner, b = top waiter.
+    LOCK_RELEASE = 20, "lock_release";
 }
 
 #[cfg(any(feature = "trace", not(target_os = "none")))]

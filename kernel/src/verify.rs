@@ -7,11 +7,12 @@
 //! | `time` | each timer is in the queue of its base, in order, the device armed in time |
 //! | `thread::table` | free and listed slots, numbers |
 //! | `sync::wait` | each waiter stands where its level says |
+//! | `sync::rtmutex` | locks, their owners and waiters; each level is what policy and donors make |
 //!
-//! The owners of mutexes, and read-side sections, come here with them.
+//! Read-side sections come here with them.
 use crate::{
     cx::ThreadCx,
-    irq, percpu, sched,
+    irq, percpu, sched, sync,
     thread::{self, Name},
     time,
 };
@@ -41,6 +42,13 @@ pub enum Violation {
         /// What does not hold.
         rule: &'static str,
     },
+    /// Of a thread that waits for a lock with inheritance, or owns one.
+    Inheritance {
+        /// Its name.
+        thread: Name,
+        /// What does not hold.
+        broken: sync::InheritanceBroken,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -51,6 +59,7 @@ impl fmt::Display for Violation {
             Violation::Timers { cpu, rule } => write!(f, "CPU {cpu}: {rule}"),
             Violation::Threads(rule) => f.write_str(rule),
             Violation::Waiter { thread, rule } => write!(f, "{thread}: {rule}"),
+            Violation::Inheritance { thread, broken } => write!(f, "{thread}: {broken}"),
         }
     }
 }
@@ -72,6 +81,9 @@ pub fn all(cx: &mut ThreadCx) -> Result<(), Violation> {
     for t in (0..thread::MAX_THREADS).filter_map(thread::table::at) {
         if let Some(rule) = t.waiting.verify(t) {
             return Err(Violation::Waiter { thread: t.identity().name.clone(), rule });
+        }
+        if let Err(broken) = sync::rtmutex::verify(t) {
+            return Err(Violation::Inheritance { thread: t.identity().name.clone(), broken });
         }
     }
     Ok(())

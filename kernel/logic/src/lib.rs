@@ -19,6 +19,7 @@
 pub mod atomic;
 pub mod balance;
 pub mod handshake;
+pub mod owner;
 pub mod spin;
 pub mod wakeflag;
 
@@ -31,6 +32,7 @@ pub mod spurious;
 pub mod cpus;
 pub mod latency;
 pub mod list;
+pub mod pi;
 pub mod plist;
 pub mod policy;
 pub mod preempt;

@@ -94,18 +94,36 @@ pub struct MigrateGuard(PhantomData<*mut ()>);
 /// last one goes.
 pub fn migrate_disable(cx: &ThreadCx) -> MigrateGuard {
     let _ = cx;
-    let me = thread::current();
-    // Its own; a CPU that looks at it in a queue does so after the switch.
-    me.pins.store(me.pins.load(Relaxed) + 1, Relaxed);
+    pin();
     MigrateGuard(PhantomData)
 }
 
-impl Drop for MigrateGuard {
-    fn drop(&mut self) {
+/// The running thread stays on its CPU until [`unpin`], which follows once for each call.
+#[inline(always)]
+pub(crate) fn pin() {
+    let me = thread::current();
+    // Its own; a CPU that looks at it in a queue does so after the switch.
+    me.pins.store(me.pins.load(Relaxed) + 1, Relaxed);
+}
+/// Undoes one [`pin`]. With one CPU there is nowhere to go.
+#[inline(always)]
+pub(crate) fn unpin() {
+    let me = thread::current();
+    let pins = me.pins.load(Relaxed);
+    if pins > 1 || pins == 1 && percpu::any().runqueue.is_alone() {
+        me.pins.store(pins - 1, Relaxed);
+    } else {
         enable();
     }
 }
 
+impl Drop for MigrateGuard {
+    fn drop(&mut self) {
+        unpin();
+    }
+}
+
+#[inline(never)]
 fn enable() {
     let me = Ref(thread::current());
     match me.pins.load(Relaxed) {

@@ -6,7 +6,9 @@ use super::{Inner, wake::ready_beside};
 use crate::{
     cx::{HardIrqCx, ThreadCx},
     error::{Error, Result},
+    irq_flags::Off,
     percpu,
+    sync::rtmutex::propagate,
     thread::{self, Ref, State, ThreadId, Traits},
     time::{self, Restart, TimerCore},
 };
@@ -143,7 +145,7 @@ fn slice_end(_: &TimerCore, _: &mut HardIrqCx<'_>) -> Restart {
     Restart::No
 }
 
-/// Changes a thread's policy and priority; queue positions follow SC-02.
+/// Changes a thread's policy and priority; queue positions follow SC-02. What it inherits counts on (RM-10).
 ///
 /// # Errors
 /// [`Error::NotFound`]: no such live thread. [`Error::Invalid`]: the idle thread has no policy.
@@ -153,18 +155,25 @@ pub fn set(cx: &mut ThreadCx, id: ThreadId, policy: Policy) -> Result<()> {
         return Err(Error::Invalid);
     }
     let thread = thread::table::find(id).ok_or(Error::NotFound)?;
-    super::smp::change(thread, |q, here| change(q, thread, id, policy, here))
+    let off = Off::new();
+    let chained = thread.inheritance.lock(off.cx());
+    let level = chained.effective(policy.level());
+    super::smp::change(thread, |q, here| change(q, thread, id, policy, level, here))?;
+    let waits = chained.is_waiting();
+    drop(chained);
+    drop(off);
+    if waits {
+        propagate(thread);
+    }
+    Ok(())
 }
 
 /// `here`: the queue is this CPU's.
-fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, here: bool) -> Result<()> {
+fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, level: Level, here: bool) -> Result<()> {
     if thread.state() == State::Dead || !thread.is_listed_as(id) {
         return Err(Error::NotFound);
     }
     let before = thread.policy.replace(policy);
-    let mut traits = thread.traits.get();
-    traits.set(Traits::SLICED, slice::slice_ns(policy, rr_timeslice_ms()).is_some());
-    thread.traits.set(traits);
     if full(before) != full(policy) {
         // Whoever comes to share its time begins with a full slice; what it ran before does not count.
         if q.running == Some(thread) {
@@ -173,14 +182,29 @@ fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, here: bool) 
         }
         thread.slice.set(Slice::full(full(policy)));
     }
-    set_level(q, thread, policy.level(), here);
+    set_level(q, thread, level, here);
     Ok(())
+}
+
+/// A thread inherits another level, or none any more. Its pi lock is held and interrupts are masked; who has to run now does
+/// so when they are not.
+pub(crate) fn inherit(thread: Ref, level: Level) {
+    super::smp::change(thread, |q, here| set_level(q, thread, level, here));
+}
+
+/// Whether a thread shares its time: one that inherits a real-time level runs as a FIFO thread does, unless it is RR (Linux
+/// `task_tick_rt`).
+fn shares(policy: Policy, level: Level) -> bool {
+    slice::slice_ns(policy, rr_timeslice_ms()).is_some() && (policy.is_rr() || level == policy.level())
 }
 
 /// Moves a thread to another level, wherever it is now.
 fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
     let from = thread.level.get();
     thread.level.set(to);
+    let mut traits = thread.traits.get();
+    traits.set(Traits::SLICED, shares(thread.policy.get(), to));
+    thread.traits.set(traits);
     if q.running == Some(thread) {
         // The level is changed before the state is looked at; the thread does it the other way round.
         fence(SeqCst);

@@ -27,6 +27,7 @@ mod accounting;
 mod affinity;
 mod class;
 mod idle;
+mod kept;
 mod preempt;
 mod smp;
 mod verify;
@@ -34,11 +35,12 @@ mod wake;
 
 pub use accounting::idle_ns;
 pub(crate) use accounting::runtime_ns;
-pub(crate) use affinity::bind;
 pub use affinity::{MigrateGuard, affinity, hook, migrate_disable, set_affinity};
-pub(crate) use class::{NORMAL, Slicing};
+pub(crate) use affinity::{bind, pin, unpin};
+pub(crate) use class::{NORMAL, Slicing, inherit};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;
+pub(crate) use kept::{keep_state, restore_state, wake_lock_waiter};
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
 #[cfg(target_os = "none")]
 pub(crate) use smp::while_suspended;
@@ -117,6 +119,11 @@ impl CpuQueue {
         let running = unsafe { (&raw const (*self.inner.get()).running).read_volatile() };
         running.map_or("nothing", |t| t.0.name())
     }
+    /// Whether `thread` runs here, without the lock: true and false may be out of date.
+    fn runs(&self, thread: Ref) -> bool {
+        // SAFETY: as above.
+        unsafe { (&raw const (*self.inner.get()).running).read_volatile() == Some(thread) }
+    }
     /// Runs `f` under the lock, interrupts masked.
     #[track_caller]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
@@ -128,6 +135,17 @@ impl CpuQueue {
         mask::restore(saved);
         result
     }
+}
+
+/// Whether this is the only CPU that runs threads.
+#[inline(always)]
+pub(crate) fn is_alone() -> bool {
+    percpu::any().runqueue.is_alone()
+}
+
+/// Whether a thread runs on some CPU; out of date as soon as it is known.
+pub(crate) fn is_running(thread: Ref) -> bool {
+    thread.home().runqueue.runs(thread)
 }
 
 /// The thread that runs now becomes this CPU's idle thread.

@@ -1,6 +1,6 @@
 //! How does a waiting thread become ready, and who runs then?
 use super::{
-    Inner, class,
+    Inner, class, kept,
     preempt::{preempt, stay_ready},
     prepare_switch, smp, switch,
 };
@@ -41,7 +41,7 @@ pub(crate) fn wake_masked(thread: Ref) -> bool {
 /// # Safety
 /// This CPU holds the lock of its queue, which is `q`, and uses `q` no more.
 #[inline(always)]
-unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
+pub(super) unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
     if cpu.runqueue.is_alone() {
         // SAFETY: the caller's promise.
         unsafe { cpu.runqueue.unlock() };
@@ -54,15 +54,21 @@ unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
 #[inline(always)]
 fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
     if !State::is_waiting(thread.state.look()) {
-        return false;
+        return kept::wake(thread);
     }
+    wake_waiting(q, thread);
+    true
+}
+
+/// As [`wake_locked`], for a thread that is known to wait.
+#[inline(always)]
+pub(super) fn wake_waiting(q: &mut Inner, thread: Ref) {
     thread.state.set(State::Running as u32);
     trace::record(trace::WAKE, u64::from(thread.id().0), 0);
     // On its way to sleep and not off the CPU yet: it will see its state.
     if q.running != Some(thread) {
         make_ready(q, thread, thread.level.get());
     }
-    true
 }
 
 /// Queues a thread that became ready and asks for a switch if it outranks the running one.

@@ -4,11 +4,19 @@
 //! [`Semaphore`] for a count. Every wait goes through [`wait`], which is where lost wake-ups are ruled out.
 
 mod completion;
+mod lock;
+pub mod mutex;
 pub(crate) mod raw;
+pub(crate) mod rtmutex;
 mod semaphore;
+mod spinlock;
 pub(crate) mod wait;
 
 pub use completion::Completion;
+pub use lock::{Guard, Lock};
+pub use mutex::{Mutex, MutexGuard};
 pub use raw::{RawGuard, RawSpinLock};
+pub use rtmutex::{Broken as InheritanceBroken, max_lock_depth, set_max_lock_depth};
 pub use semaphore::Semaphore;
+pub use spinlock::{SpinGuard, SpinLock};
 pub use wait::WaitQueue;

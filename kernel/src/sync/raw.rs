@@ -129,6 +129,19 @@ impl<T, L: Level> RawSpinLock<T, L> {
             cx: unsafe { AtomicCx::new() },
         })
     }
+    /// As [`lock_in`](Self::lock_in), if it is free; never spins.
+    #[inline(always)]
+    pub fn try_lock_in<'l, 'c, M: Covers<L>>(
+        &'l self,
+        _: &'c AtomicCx<'_, M>,
+    ) -> Option<RawGuard<'l, 'c, T, L, NoSection>> {
+        self.word.try_acquire().then(|| RawGuard {
+            held: Held(self),
+            _section: NoSection,
+            // SAFETY: as `lock_in`.
+            cx: unsafe { AtomicCx::new() },
+        })
+    }
     /// Runs `f` with the value and the section's token.
     #[inline(always)]
     #[track_caller]

@@ -1,5 +1,11 @@
 //! How does a thread end?
-use crate::{cx::ThreadCx, preempt::Balance, sched, thread};
+use crate::{
+    cx::ThreadCx,
+    preempt::Balance,
+    sched,
+    sync::rtmutex,
+    thread::{self, Ref},
+};
 
 /// Ends the running thread; whoever joins it is let go.
 ///
@@ -9,6 +15,7 @@ pub fn exit(cx: &mut ThreadCx) -> ! {
     let me = thread::current();
     // A section that was leaked (`mem::forget` of a guard) is named here, where it can still be told whose it is.
     Balance::begin_with(logic::preempt::Count(0)).end(me, me.name());
+    rtmutex::check_exit(Ref(me));
     // SAFETY: `joiner` is the thread's own from its start on.
     if let Some(joiner) = unsafe { (*me.joiner.get()).take() } {
         joiner.ended(cx);

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     percpu::{self, PerCpu},
     preempt::Preempt,
-    sync::wait::Waiting,
+    sync::{rtmutex::Inheritance, wait::Waiting},
     time::TimerCore,
 };
 use core::cell::{Cell, UnsafeCell};
@@ -73,6 +73,9 @@ pub enum State {
     Dead = 4,
     /// It was not started yet: a wake-up meant for the one before it in its slot finds nobody.
     New = 8,
+    /// It waits for a lock that keeps the state which it had before; only that lock's wake-up ends the wait, any other one
+    /// counts for the state that is kept.
+    LockWait = 16,
 }
 
 impl State {
@@ -81,7 +84,7 @@ impl State {
         match self {
             State::Running => 'R',
             State::Interruptible => 'S',
-            State::Uninterruptible | State::New => 'D',
+            State::Uninterruptible | State::New | State::LockWait => 'D',
             State::Dead => 'X',
         }
     }
@@ -96,6 +99,7 @@ impl State {
             1 => State::Interruptible,
             2 => State::Uninterruptible,
             8 => State::New,
+            16 => State::LockWait,
             _ => State::Dead,
         }
     }
@@ -146,12 +150,17 @@ pub struct Thread {
     pub(crate) slice: Cell<Slice>,
     /// Counter ticks that it has run.
     pub(crate) runtime: Cell<u64>,
+    /// The state that it goes back to when it has the lock that it waits for.
+    pub(crate) kept_state: Cell<u32>,
 
     /// How many of its guards keep it on its CPU; its own, read by others while it does not run.
     pub(crate) pins: OwnWord,
 
     // Guarded by the lock of whatever it waits on.
     pub(crate) waiting: Waiting,
+
+    // Has a lock of its own, the pi lock; `policy` and `level` are changed under both this and the run queue's.
+    pub(crate) inheritance: Inheritance,
 
     // Its own, and the timer's interrupt.
     pub(crate) sleep: TimerCore,
@@ -219,6 +228,8 @@ impl Thread {
             policy: Cell::new(policy),
             slice: Cell::new(Slice::full(logic::slice::FAIR_SLICE_NS)),
             runtime: Cell::new(0),
+            kept_state: Cell::new(State::Running as u32),
+            inheritance: Inheritance::new(),
             waiting: Waiting::new(),
             sleep: TimerCore::new(crate::time::sleep::expired),
             signals: AtomicU32::new(0),
@@ -276,6 +287,11 @@ impl Thread {
     /// Its name, at most [`NAME_LEN`] bytes.
     pub fn name(&self) -> &str {
         &self.identity().name
+    }
+    /// Its number, as a word.
+    #[inline(always)]
+    pub(crate) fn number(&self) -> u32 {
+        self.identity().id.0
     }
     /// Its number.
     pub fn id(&self) -> ThreadId {

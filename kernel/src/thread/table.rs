@@ -1,7 +1,8 @@
 //! Which threads are there, and where do their control blocks and stacks come from?
 //!
 //! Slots are filled on first use and used again afterwards, each with its stack; a number holds the slot and how often it
-//! was used, so finding a thread is O(1); 0 is nobody's number but the idle threads'. Everything here is short enough for a raw lock.
+//! was used, so finding a thread is O(1); 0 is nobody's number but the idle threads'. A lock's word has a bit beside the number.
+//! Everything here is short enough for a raw lock.
 use super::{Kind, NAME_LEN, Name, Ref, State, Thread, ThreadId, signal};
 use crate::{
     cx::{self, ThreadCx},
@@ -14,7 +15,10 @@ use hw::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release, SeqCst},
 };
-use logic::policy::Policy;
+use logic::{
+    owner::WAITERS,
+    policy::{Level, Policy},
+};
 
 /// Threads that can exist at once, idle threads included.
 pub const MAX_THREADS: usize = 320;
@@ -86,7 +90,7 @@ pub(crate) fn claim() -> Result<(Ref, usize)> {
 /// Gives a claimed thread its number.
 pub(crate) fn number(index: usize) -> ThreadId {
     with(|t| match t.slots.get(index) {
-        Some(slot) => ThreadId((slot.uses % (u32::MAX / USE)) * USE + index as u32 + 1),
+        Some(slot) => ThreadId((slot.uses % (WAITERS / USE)) * USE + index as u32 + 1),
         None => ThreadId(0),
     })
 }
@@ -136,6 +140,14 @@ pub(crate) fn find(id: ThreadId) -> Option<Ref> {
     // SAFETY: null, or a thread, which is never freed.
     let thread = unsafe { slot.as_ref() }?;
     (thread.is_listed_as(id) && thread.state() != State::Dead).then(|| lend(thread))
+}
+
+/// The thread of this number, dead or alive, unless its slot is used by another one. Takes no lock.
+pub(crate) fn with_number(id: u32) -> Option<Ref> {
+    let slot = THREADS.get(index(ThreadId(id)))?.load(Acquire);
+    // SAFETY: null, or a thread, which is never freed.
+    let thread = unsafe { slot.as_ref() }?;
+    thread.is_listed_as(ThreadId(id)).then(|| lend(thread))
 }
 
 /// The thread in slot `n`, if it lives.
@@ -207,6 +219,8 @@ pub struct Info {
     pub name: Name,
     /// Configured policy.
     pub policy: Policy,
+    /// How urgent it is now: its policy's level, or what it inherits.
+    pub level: Level,
     /// What it does.
     pub state: State,
     /// What it is for.
@@ -244,6 +258,7 @@ fn describe(slot: usize) -> Option<Info> {
         id,
         name: identity.name.clone(),
         policy: thread.policy.get(),
+        level: thread.level.get(),
         state: thread.state(),
         kind: identity.kind,
         cpu: thread.home().id.get(),

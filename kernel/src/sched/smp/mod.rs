@@ -34,7 +34,7 @@ mod published;
 
 use balance::balance;
 pub(super) use balance::{leave_at_switch, leaves, move_home};
-pub(super) use place::{place, start_elsewhere, wake_elsewhere};
+pub(super) use place::{place, start_elsewhere, wake_elsewhere, wake_lock_waiter_elsewhere};
 use published::least_urgent;
 pub(super) use published::{Published, next_here, of_level, running_urgency};
 

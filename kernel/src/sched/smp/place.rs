@@ -1,6 +1,6 @@
 //! Where does a thread go that becomes ready and whose home is another CPU, or that is on its way?
 use super::{
-    super::{Inner, class, preempt::stay_ready},
+    super::{Inner, class, kept, preempt::stay_ready},
     lock_home,
     published::{Words, least_urgent, next_here, of_level},
 };
@@ -22,6 +22,13 @@ pub(in crate::sched) fn wake_elsewhere(t: Ref) -> bool {
     make_ready_elsewhere(t, State::is_waiting)
 }
 
+/// As [`wake_elsewhere`], for a thread that waits for a lock and keeps its state.
+#[cold]
+#[inline(never)]
+pub(in crate::sched) fn wake_lock_waiter_elsewhere(t: Ref) {
+    make_ready_elsewhere(t, |state| state == State::LockWait as u32);
+}
+
 /// Makes a new thread ready that does not begin on this CPU.
 #[cold]
 #[inline(never)]
@@ -29,12 +36,13 @@ pub(in crate::sched) fn start_elsewhere(t: Ref) {
     make_ready_elsewhere(t, |state| state == State::New as u32);
 }
 
-fn make_ready_elsewhere(t: Ref, due: impl FnOnce(u32) -> bool) -> bool {
+fn make_ready_elsewhere(t: Ref, due: fn(u32) -> bool) -> bool {
     let (home, q) = lock_home(t);
     if !due(t.state.look()) {
+        let counts = due(State::Interruptible as u32) && kept::wake(t);
         // SAFETY: taken above.
         unsafe { home.runqueue.unlock() };
-        return false;
+        return counts;
     }
     stay_ready(t);
     trace::record(trace::WAKE, u64::from(t.id().0), 0);

@@ -28,6 +28,7 @@ mod latency;
 mod locks;
 mod log;
 mod machine;
+mod mutex;
 mod percpu_lines;
 mod policy;
 mod preemption;

@@ -1,0 +1,520 @@
+//! How does a thread wait for a lock, and lend its priority to whoever holds it?
+//!
+//! The core under every sleeping lock (Linux `kernel/locking/rtmutex.c`). Free and without waiters a lock is one
+//! compare-exchange each way ([`logic::owner`]). Who finds it held
+//!
+//! 1. lines up among the waiters, by urgency and then arrival, under the lock's own raw *wait lock*;
+//! 2. becomes a *donor* of the owner if it is the top waiter: the owner's level is recomputed;
+//! 3. carries the change along if the owner waits for another lock itself ([`chain`]), and looks whether it waits for
+//!    itself that way ([`deadlock`]);
+//! 4. sleeps, or spins while the owner runs on another CPU.
+//!
+//! Unlocking wakes the top waiter and leaves the lock without owner: the woken thread takes it when it runs, unless
+//! somebody more urgent comes first. The owner drops what it inherited *before* the wake-up, with interrupts masked until it
+//! is done, so that nobody in between gets to run (RM-12).
+//!
+//! | what | guarded by |
+//! |---|---|
+//! | a lock's waiters, their order | its wait lock |
+//! | a thread's donors, what it waits for, its policy and level | its pi lock |
+//! | a waiter's place among the waiters | both its lock's wait lock and its own pi lock |
+//!
+//! The order is wait lock, then pi lock, then run queue. At most two of the former are held at once, a hop of the chain
+//! takes them one way and the other with a try.
+use crate::{
+    atomic_word::Word32,
+    cx::{AtomicCx, Irq},
+    error::{Error, Result},
+    irq_flags::Off,
+    report, sched,
+    sync::{
+        raw::{RawGuard, RawSpinLock},
+        wait::{self, Limits},
+    },
+    thread::{self, Ref, State, ThreadId, table},
+    time, trace,
+};
+use core::{cell::Cell, panic::Location, ptr::NonNull};
+use hw::atomic::{AtomicU32, Ordering::Relaxed};
+use logic::{
+    owner::OwnerWord,
+    pi::{self, Steal},
+    plist::{Node, PList, Ranked},
+    policy::Level,
+};
+
+mod chain;
+mod deadlock;
+mod verify;
+
+pub(crate) use chain::propagate;
+use deadlock::Wrong;
+pub use deadlock::{max_lock_depth, set_max_lock_depth};
+pub use verify::Broken;
+pub(crate) use verify::verify;
+
+/// Tag of the waiters of a lock.
+pub(crate) enum ByUrgency {}
+/// Tag of the donors of a thread.
+pub(crate) enum ByDonation {}
+impl Ranked<ByUrgency> for Ref {
+    #[inline(always)]
+    fn node(&self) -> &Node<Self> {
+        &self.0.inheritance.waiter
+    }
+    #[inline(always)]
+    fn rank(&self) -> Level {
+        self.0.level.get()
+    }
+}
+impl Ranked<ByDonation> for Ref {
+    #[inline(always)]
+    fn node(&self) -> &Node<Self> {
+        &self.0.inheritance.donor
+    }
+    /// It gives what it waits with.
+    #[inline(always)]
+    fn rank(&self) -> Level {
+        self.0.inheritance.waiter.level()
+    }
+}
+type Waiters = PList<Ref, ByUrgency>;
+type WaitersGuard<'l, 'c> = RawGuard<'l, 'c, Waiters, Irq, crate::cx::NoSection>;
+
+/// A thread's part: it waits for one lock at a time, and owns any number.
+pub(crate) struct Inheritance {
+    chained: RawSpinLock<Chained, Irq>,
+    waiter: Node<Ref>,
+    donor: Node<Ref>,
+    /// It waits for a lock that keeps its state (LK-02). Its own; others read it while it lines up, under the wait lock.
+    keeps_state: Cell<bool>,
+}
+
+/// What the pi lock guards; the thread's policy and level too.
+pub(crate) struct Chained {
+    donors: PList<Ref, ByDonation>,
+    waits_for: Option<LockRef>,
+    /// Times that it has lined up: tells two waits for the same lock apart.
+    waits: u32,
+}
+
+/// A lock that a thread waits for. It is there while a thread's `waits_for` names it and that thread's pi lock is held: the
+/// thread borrows it until it has taken it out, under that lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct LockRef(NonNull<RtMutex>);
+// SAFETY: an `RtMutex` is `Sync`.
+unsafe impl Send for LockRef {}
+
+impl Inheritance {
+    pub(crate) const fn new() -> Self {
+        Self {
+            chained: RawSpinLock::new(Chained { donors: PList::new(), waits_for: None, waits: 0 }),
+            waiter: Node::new(),
+            donor: Node::new(),
+            keeps_state: Cell::new(false),
+        }
+    }
+    /// Takes the pi lock. Interrupts are masked.
+    #[inline(always)]
+    pub(crate) fn lock<'l, 'c>(
+        &'l self,
+        masked: &'c AtomicCx<'_, Irq>,
+    ) -> RawGuard<'l, 'c, Chained, Irq, crate::cx::NoSection> {
+        self.chained.lock_in(masked)
+    }
+}
+
+impl Chained {
+    /// How urgent its thread is if its policy has level `base`.
+    #[inline(always)]
+    pub(crate) fn effective(&self, base: Level) -> Level {
+        pi::effective(base, self.donors.first_level())
+    }
+    /// Whether its thread waits for a lock.
+    #[inline(always)]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waits_for.is_some()
+    }
+}
+
+/// Gives `thread` the level that its policy and donors make. Its pi lock is held and interrupts are masked.
+#[inline(always)]
+fn recompute(thread: Ref, chained: &Chained) {
+    let level = chained.effective(thread.policy.get().level());
+    let before = thread.level.get();
+    if level != before {
+        trace::record(trace::INHERIT, u64::from(thread.id().0), u64::from(before.get()) << 8 | u64::from(level.get()));
+        sched::inherit(thread, level);
+    }
+}
+
+/// What a lock is used for; says how its waiters wait, and names it in reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    Mutex,
+    SpinLock,
+}
+impl Class {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Class::Mutex => "mutex",
+            Class::SpinLock => "spinlock",
+        }
+    }
+    /// Whether its waiters keep the state that they have announced.
+    const fn keeps_state(self) -> bool {
+        !matches!(self, Class::Mutex)
+    }
+    const fn steal(self) -> Steal {
+        if self.keeps_state() { Steal::Lateral } else { Steal::Higher }
+    }
+}
+
+/// A sleeping lock with priority inheritance, without data.
+pub(crate) struct RtMutex {
+    word: OwnerWord<Word32>,
+    /// Number of the top waiter, for whoever spins. Changed under the wait lock.
+    top: AtomicU32,
+    waiters: RawSpinLock<Waiters, Irq>,
+    class: Class,
+    /// Where it was made: its name.
+    site: &'static Location<'static>,
+}
+
+/// For reports: what kind of lock it is and where it was made.
+pub(crate) struct Named<'a>(pub &'a RtMutex);
+impl core::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} of {}", self.0.class.name(), report::Site(Some(self.0.site)))
+    }
+}
+
+impl RtMutex {
+    #[track_caller]
+    pub(crate) const fn new(class: Class) -> Self {
+        Self {
+            word: OwnerWord::new(Word32::new(0)),
+            top: AtomicU32::new(0),
+            waiters: RawSpinLock::new(PList::new()),
+            class,
+            site: Location::caller(),
+        }
+    }
+    /// Whoever owns it, if somebody does; out of date as soon as it is known.
+    pub(crate) fn owner(&self) -> Option<ThreadId> {
+        Some(self.word.owner()).filter(|&owner| owner != 0).map(ThreadId)
+    }
+    /// Its most urgent waiter.
+    pub(crate) fn top_waiter(&self) -> Option<ThreadId> {
+        Some(self.top.load(Relaxed)).filter(|&top| top != 0).map(ThreadId)
+    }
+    fn as_ref(&self) -> LockRef {
+        LockRef(NonNull::from(self))
+    }
+    /// Takes it if it is free and nobody waits for it.
+    #[inline(always)]
+    pub(crate) fn try_fast(&self) -> bool {
+        self.word.try_acquire(thread::current().number())
+    }
+    /// Takes it if nobody owns it and nobody more urgent waits.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> bool {
+        self.try_fast() || self.word.owner() == 0 && self.try_slow()
+    }
+    #[inline(never)]
+    fn try_slow(&self) -> bool {
+        let off = Off::new();
+        let mut waiters = self.waiters.lock_in(off.cx());
+        let taken = self.try_take(&mut waiters, off.cx(), Ref(thread::current()));
+        self.tidy(&waiters);
+        taken
+    }
+    /// Gives it back; whoever waits gets it. The caller owns it.
+    #[inline(always)]
+    pub(crate) fn unlock(&self) {
+        if !self.word.try_release(thread::current().number()) {
+            self.unlock_slow();
+        }
+    }
+
+    /// The thread that owns it. The wait lock is held and the waiters' bit is set, so that it goes on to do so.
+    fn owning(&self) -> Option<Ref> {
+        match self.word.owner() {
+            0 => None,
+            number => match table::with_number(number) {
+                Some(owner) if owner.state() != State::Dead => Some(owner),
+                _ => report::bug!("{} belongs to thread {}, which has ended", Named(self), number),
+            },
+        }
+    }
+    /// Nobody waits any more: the fast paths are open again.
+    #[inline(always)]
+    fn tidy(&self, waiters: &Waiters) {
+        if waiters.is_empty() && self.word.has_waiters() {
+            self.word.retract();
+        }
+    }
+    /// Another one may be the top waiter.
+    #[inline(always)]
+    fn note_top(&self, waiters: &Waiters) {
+        self.top.store(waiters.first().map_or(0, |top| top.number()), Relaxed);
+    }
+
+    /// Takes the lock for `me`, which may stand among its waiters, if nobody owns it and nobody more urgent waits. The wait
+    /// lock is held. Whether it was taken or not, the waiters' bit may be set with nobody waiting.
+    fn try_take(&self, waiters: &mut Waiters, masked: &AtomicCx<'_, Irq>, me: Ref) -> bool {
+        if self.word.announce() != 0 {
+            return false;
+        }
+        if waiters.first() != Some(me) && !pi::may_take(me.level.get(), waiters.first_level(), self.class.steal()) {
+            return false;
+        }
+        let queued = me.inheritance.waiter.is_queued();
+        if queued || !waiters.is_empty() {
+            let mut chained = me.inheritance.lock(masked);
+            if queued {
+                waiters.remove(me);
+                chained.waits_for = None;
+            }
+            if let Some(top) = waiters.first() {
+                chained.donors.insert(top);
+                // It may have been made less urgent than it stands, and nobody has got round to moving it yet.
+                recompute(me, &chained);
+            }
+            self.note_top(waiters);
+        }
+        self.word.take(me.number(), !waiters.is_empty());
+        true
+    }
+
+    /// Waits until the lock is the caller's, which holds no raw lock. A wait that would never end stops the machine.
+    #[inline(never)]
+    pub(crate) fn lock_slow(&self) {
+        // Without limits it ends when the lock was taken.
+        let _ = self.wait(&Limits::none(self.class.name()), true);
+    }
+    /// Waits until the lock is the caller's, or a limit is met.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Deadlock`]: it owns the lock, or waits for itself through other
+    /// locks and their owners. Everybody's priority is as if the call had not been made.
+    #[inline(never)]
+    pub(crate) fn lock_limited(&self, limits: &Limits) -> Result<()> {
+        self.wait(limits, false)
+    }
+
+    #[inline(always)]
+    fn wait(&self, limits: &Limits, to_the_end: bool) -> Result<()> {
+        let me = Ref(thread::current());
+        let off = Off::new();
+        let mut waiters = self.waiters.lock_in(off.cx());
+        if self.try_take(&mut waiters, off.cx(), me) {
+            return Ok(());
+        }
+        if self.word.owner() == me.number() {
+            self.tidy(&waiters);
+            if to_the_end {
+                report::bug!("{}: owner is current, {}", Named(self), me.name());
+            }
+            return Err(Error::Deadlock);
+        }
+        trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(self.word.owner()));
+        let chained = self.line_up(waiters, off.cx(), me);
+        self.announce(limits);
+        drop(off);
+        let mut ended = match chained {
+            Some(owner) => {
+                propagate(owner);
+                match deadlock::wrong(self, me) {
+                    None => Ok(()),
+                    // It may still come to an end.
+                    Some(Wrong::TooLong) if to_the_end => Ok(()),
+                    Some(Wrong::Circle) if to_the_end => deadlock::stop(self, me),
+                    Some(_) => Err(Error::Deadlock),
+                }
+            }
+            None => Ok(()),
+        };
+        loop {
+            if ended.is_ok() && !self.spin(me, limits) {
+                ended = self.park(limits);
+            }
+            let off = Off::new();
+            let mut waiters = self.waiters.lock_in(off.cx());
+            self.announce(limits);
+            let taken = self.try_take(&mut waiters, off.cx(), me);
+            if !taken && ended.is_ok() {
+                continue;
+            }
+            // Who keeps it gets it back from whoever called this.
+            sched::set_state(State::Running);
+            if taken {
+                trace::record(trace::LOCK_ACQUIRE, u64::from(me.id().0), 0);
+                return Ok(());
+            }
+            let chained = self.give_up(waiters, off.cx(), me);
+            drop(off);
+            chained.inspect(|&owner| propagate(owner));
+            return ended;
+        }
+    }
+    /// The thread is about to sleep. The waker takes the wait lock, and it is held, or the lock is looked at afterwards.
+    #[inline(always)]
+    fn announce(&self, limits: &Limits) {
+        sched::set_state(if self.class.keeps_state() { State::LockWait } else { limits.state() });
+    }
+    #[inline(always)]
+    fn park(&self, limits: &Limits) -> Result<()> {
+        if self.class.keeps_state() {
+            let me = &thread::current().waiting;
+            let before = me.set_wchan(self.class.name());
+            sched::block();
+            me.set_wchan(before);
+            Ok(())
+        } else {
+            wait::park(limits)
+        }
+    }
+
+    /// Puts the running thread among the waiters. If its owner waits for a lock itself, or may do so, that is the answer:
+    /// the chain is to be looked at.
+    #[inline(always)]
+    fn line_up(&self, mut waiters: WaitersGuard<'_, '_>, masked: &AtomicCx<'_, Irq>, me: Ref) -> Option<Ref> {
+        let before = waiters.first();
+        let mut mine = me.inheritance.lock(masked);
+        mine.waits_for = Some(self.as_ref());
+        mine.waits = mine.waits.wrapping_add(1);
+        waiters.insert(me);
+        drop(mine);
+        me.inheritance.keeps_state.set(self.class.keeps_state());
+        let owner = self.owning()?;
+        if waiters.first() != Some(me) {
+            return Some(owner);
+        }
+        self.note_top(&waiters);
+        let mut theirs = owner.inheritance.lock(masked);
+        if let Some(before) = before {
+            theirs.donors.remove(before);
+        }
+        theirs.donors.insert(me);
+        // As long as its pi lock is held the owner cannot give the lock back.
+        drop(waiters);
+        recompute(owner, &theirs);
+        theirs.is_waiting().then_some(owner)
+    }
+
+    /// Takes a waiter out that does not wait any more, and what it lent back. The answer is as that of `line_up`.
+    fn give_up(&self, mut waiters: WaitersGuard<'_, '_>, masked: &AtomicCx<'_, Irq>, me: Ref) -> Option<Ref> {
+        let was_top = waiters.first() == Some(me);
+        let mut mine = me.inheritance.lock(masked);
+        waiters.remove(me);
+        mine.waits_for = None;
+        drop(mine);
+        self.tidy(&waiters);
+        if !was_top {
+            return None;
+        }
+        self.note_top(&waiters);
+        // It would have taken the lock if nobody owned it.
+        let owner = self.owning()?;
+        let mut theirs = owner.inheritance.lock(masked);
+        theirs.donors.remove(me);
+        if let Some(next) = waiters.first() {
+            theirs.donors.insert(next);
+        }
+        drop(waiters);
+        recompute(owner, &theirs);
+        theirs.is_waiting().then_some(owner)
+    }
+
+    #[inline(never)]
+    fn unlock_slow(&self) {
+        let me = Ref(thread::current());
+        loop {
+            let off = Off::new();
+            let waiters = self.waiters.lock_in(off.cx());
+            if self.word.owner() != me.number() {
+                self.not_mine(me);
+            }
+            let Some(top) = waiters.first() else {
+                // Whoever waited has given up. Once the lock is free it may be gone, with the wait lock.
+                self.word.retract();
+                drop(waiters);
+                if self.word.try_release(me.number()) {
+                    return;
+                }
+                continue;
+            };
+            trace::record(trace::LOCK_RELEASE, u64::from(me.id().0), u64::from(top.id().0));
+            let mut mine = me.inheritance.lock(off.cx());
+            mine.donors.remove(top);
+            let keeps_state = top.inheritance.keeps_state.get();
+            self.word.leave_to_waiters();
+            drop(waiters);
+            recompute(me, &mine);
+            drop(mine);
+            // It may have taken the lock by now, or given up; a wake-up too many does no harm.
+            if keeps_state {
+                sched::wake_lock_waiter(top);
+                drop(off);
+            } else {
+                sched::wake_last(top, off);
+            }
+            return;
+        }
+    }
+    #[cold]
+    fn not_mine(&self, me: Ref) -> ! {
+        let owner = self.word.owner();
+        let name = table::with_number(owner).map_or("nobody", |owner| owner.0.name());
+        report::bug!("{} is given back by {}, but its owner is {} ({})", Named(self), me.name(), name, owner)
+    }
+
+    /// While the owner runs on another CPU and nobody more urgent waits, the top waiter spins. False if it has to sleep.
+    #[inline(always)]
+    fn spin(&self, me: Ref, limits: &Limits) -> bool {
+        !sched::is_alone() && self.spin_on_owner(me, limits)
+    }
+    #[inline(never)]
+    fn spin_on_owner(&self, me: Ref, limits: &Limits) -> bool {
+        let number = self.word.owner();
+        let Some(owner) = table::with_number(number) else { return number == 0 };
+        loop {
+            if self.word.owner() != number {
+                return true;
+            }
+            let over = limits.interruptible && me.signals.load(Relaxed) != 0
+                || limits.deadline.is_some_and(|deadline| time::now() >= deadline);
+            if over || self.top.load(Relaxed) != me.number() || me.preempt.resched_wanted() || !sched::is_running(owner)
+            {
+                return false;
+            }
+            hw::cpu::relax();
+        }
+    }
+    /// For tests of the verifier: the word says that this thread owns the lock.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn corrupt_owner(&self, id: ThreadId) {
+        self.word.corrupt(id.0);
+    }
+}
+
+/// A thread ends: it may not own a lock that others wait for.
+pub(crate) fn check_exit(me: Ref) {
+    let off = Off::new();
+    let donor = me.inheritance.lock(off.cx()).donors.first();
+    drop(off);
+    if let Some(donor) = donor {
+        let off = Off::new();
+        let chained = donor.inheritance.lock(off.cx());
+        if let Some(lock) = chained.waits_for {
+            // SAFETY: see `LockRef`.
+            report::bug!(
+                "{} ends and owns {}, which {} waits for",
+                me.name(),
+                Named(unsafe { lock.0.as_ref() }),
+                donor.name()
+            );
+        }
+    }
+}

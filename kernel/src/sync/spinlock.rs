@@ -1,0 +1,114 @@
+//! How do short sections exclude each other, also those of ordinary interrupt handlers? The spinlock (LK-02).
+//!
+//! Under the `rt` model it spins in name only: it is a lock with priority inheritance whose waiters sleep, keeping the state
+//! that they have announced; its holder can be preempted, but not migrated, and interrupts stay enabled.
+use super::{
+    lock::{Exclusive, Guard, Lock, Release},
+    rtmutex::{Class, RtMutex},
+};
+use crate::{
+    context_check,
+    cx::{Irq, Level, SpinContext, SpinCx},
+    sched,
+    thread::ThreadId,
+};
+use core::marker::PhantomData;
+
+/// The kind of lock that a [`SpinLock`] is. `L`: the most urgent context that takes it.
+pub struct Spinning<L> {
+    lock: RtMutex,
+    level: PhantomData<fn(L)>,
+}
+/// What a holder of a spinlock has: the token of its section.
+pub struct SpinHeld<'c, L> {
+    cx: SpinCx<'c>,
+    level: PhantomData<fn(L)>,
+}
+
+/// A value that is used in short sections, which do not sleep but may be preempted under `rt`. `L`: the most urgent context
+/// that takes it, under the models where that matters.
+pub type SpinLock<T, L = Irq> = Lock<T, Spinning<L>>;
+/// The spinlock is held while this lives. It borrows the token of the context it was taken in, so that nothing in the
+/// section sleeps.
+pub type SpinGuard<'l, 'c, T, L = Irq> = Guard<'l, T, Spinning<L>, SpinHeld<'c, L>>;
+
+// SAFETY: one holder at a time has the value.
+unsafe impl<T: Send, L> Sync for Lock<T, Spinning<L>> {}
+
+impl<L> Release<Spinning<L>> for SpinHeld<'_, L> {
+    #[inline(always)]
+    fn release(&mut self, backend: &Spinning<L>) {
+        backend.lock.unlock();
+        sched::unpin();
+    }
+}
+impl<L> Exclusive for SpinHeld<'_, L> {}
+
+impl<T, L: Level> SpinLock<T, L> {
+    /// A free spinlock. In reports its name is the place of this call.
+    #[track_caller]
+    pub const fn new(value: T) -> Self {
+        Self::with_backend(Spinning { lock: RtMutex::new(Class::SpinLock), level: PhantomData }, value)
+    }
+    #[inline(always)]
+    fn held<'l, 'c>(&'l self) -> SpinGuard<'l, 'c, T, L> {
+        // SAFETY: its callers have just taken the lock, in a context whose token is borrowed for as long as the guard is there.
+        unsafe { self.guard(SpinHeld { cx: SpinCx::new(), level: PhantomData }) }
+    }
+    /// Takes it.
+    #[inline]
+    #[track_caller]
+    pub fn lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> SpinGuard<'l, 'c, T, L> {
+        let _ = cx;
+        context_check::might_wait();
+        sched::pin();
+        if !self.backend.lock.try_fast() {
+            self.lock_slow();
+        }
+        self.held()
+    }
+    #[inline(never)]
+    fn lock_slow(&self) {
+        sched::keep_state();
+        self.backend.lock.lock_slow();
+        sched::restore_state();
+    }
+    /// Takes it if it is free and nobody more urgent waits.
+    #[track_caller]
+    pub fn try_lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<SpinGuard<'l, 'c, T, L>> {
+        let _ = cx;
+        context_check::might_wait();
+        sched::pin();
+        if self.backend.lock.try_lock() {
+            return Some(self.held());
+        }
+        sched::unpin();
+        None
+    }
+    /// Runs `f` with the value and the token of the section.
+    #[inline]
+    #[track_caller]
+    pub fn with<C: SpinContext, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut SpinCx<'_>) -> R) -> R {
+        let mut guard = self.lock(cx);
+        let (value, cx) = guard.split();
+        f(value, cx)
+    }
+    /// The thread that holds it; out of date as soon as it is known, unless that is the caller.
+    pub fn owner(&self) -> Option<ThreadId> {
+        self.backend.lock.owner()
+    }
+}
+
+impl<'c, T, L> SpinGuard<'_, 'c, T, L> {
+    /// The value and the token of the section, to use both at once.
+    #[inline(always)]
+    pub fn split(&mut self) -> (&mut T, &mut SpinCx<'c>) {
+        let (value, held) = self.parts();
+        (value, &mut held.cx)
+    }
+    /// The token of the section.
+    #[inline(always)]
+    pub fn cx(&mut self) -> &mut SpinCx<'c> {
+        &mut self.held().cx
+    }
+}
