@@ -1,0 +1,100 @@
+//! What do the kernel's basic operations cost? Counted by the PMU's cycle counter: instructions under QEMU's
+//! `-icount shift=0`, cycles on hardware.
+//!
+//! Through the public API, in the image that everybody runs, with [`LINES`] lines requested and [`READY`] threads ready
+//! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
+mod irq;
+mod remote;
+mod row;
+mod semaphore;
+mod switching;
+
+pub use remote::run_remote;
+pub(crate) use row::unit;
+
+use crate::{
+    Policy, ThreadCx, boot,
+    error::Result,
+    println, sched,
+    thread::{self, Builder, JoinHandle},
+};
+use alloc::{format, vec::Vec};
+use hw::atomic::{AtomicBool, Ordering::Relaxed};
+use row::INSTRUCTIONS;
+
+/// Times that each operation is measured.
+pub const ROUNDS: usize = 1000;
+/// Lines that are requested, each with a threaded handler.
+pub const LINES: u32 = 200;
+/// Threads that are ready and less urgent than those that measure.
+pub const READY: usize = 32;
+
+const fn fifo(priority: i32) -> Policy {
+    match Policy::fifo(priority) {
+        Ok(policy) => policy,
+        Err(_) => panic!("not a FIFO priority"),
+    }
+}
+/// Threads that are merely ready.
+const BACKGROUND: Policy = fifo(5);
+/// The thread that measures.
+const MEASURE: Policy = fifo(40);
+/// Threads that it wakes.
+const WOKEN: Policy = fifo(60);
+
+hw::global! {
+    /// What stands behind a measurement may end.
+    static DONE: AtomicBool = AtomicBool::new(false);
+}
+
+/// Measures everything that one CPU does and prints a row for each. Status 0, or 1 when something was in the way.
+pub fn run(cx: &mut ThreadCx) -> i32 {
+    match measure(cx) {
+        Ok(()) => 0,
+        Err(error) => {
+            println!(cx, "bench: {}", error);
+            1
+        }
+    }
+}
+
+fn measure(cx: &mut ThreadCx) -> Result<()> {
+    let me = thread::current_id();
+    let before = thread::policy(me)?;
+    sched::set(cx, me, MEASURE)?;
+    DONE.store(false, Relaxed);
+    let mut ready = background(cx)?;
+    let lines = irq::lines(cx)?;
+    let (handler, thread_, round) = irq::interrupts(cx, &lines)?;
+    let rows = [handler, thread_, round, switching::yields(cx)?, semaphore::wake(cx)?, semaphore::uncontended(cx)];
+    DONE.store(true, Relaxed);
+    for line in lines {
+        // The handlers are nobody's own thread, so this cannot fail.
+        let _ = line.free(cx);
+    }
+    sched::set(cx, me, before)?;
+    for thread in &mut ready {
+        let _ = thread.join(cx);
+    }
+    for row in rows {
+        row.print(cx);
+    }
+    let boot = boot::cycles_to_first_thread();
+    println!(cx, "row boot {} {} {}", boot, boot, unit());
+    if unit() != INSTRUCTIONS {
+        println!(cx, "The counter does not count instructions here. `cargo run -- bench` runs where it does.");
+    }
+    Ok(())
+}
+
+fn background(cx: &mut ThreadCx) -> Result<Vec<JoinHandle<()>>> {
+    (0..READY)
+        .map(|n| {
+            Builder::new(&format!("bench/{n}")).policy(BACKGROUND).spawn(cx, |cx| {
+                while !DONE.load(Relaxed) {
+                    thread::yield_now(cx);
+                }
+            })
+        })
+        .collect()
+}
