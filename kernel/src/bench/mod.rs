@@ -4,6 +4,7 @@
 //! Through the public API, in the image that everybody runs, with [`LINES`] lines requested and [`READY`] threads ready
 //! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
 mod irq;
+mod mutex;
 mod remote;
 mod row;
 mod semaphore;
@@ -66,7 +67,19 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     let mut ready = background(cx)?;
     let lines = irq::lines(cx)?;
     let (handler, thread_, round) = irq::interrupts(cx, &lines)?;
-    let rows = [handler, thread_, round, switching::yields(cx)?, semaphore::wake(cx)?, semaphore::uncontended(cx)];
+    let rows = [
+        handler,
+        thread_,
+        round,
+        switching::yields(cx)?,
+        semaphore::wake(cx)?,
+        semaphore::uncontended(cx),
+        mutex::uncontended(cx),
+        mutex::contended(cx)?,
+        mutex::chain(cx, "chain-1", 1)?,
+        mutex::chain(cx, "chain-8", 8)?,
+        mutex::chain(cx, "chain-64", 64)?,
+    ];
     DONE.store(true, Relaxed);
     for line in lines {
         // The handlers are nobody's own thread, so this cannot fail.

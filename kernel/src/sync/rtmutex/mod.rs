@@ -507,14 +507,9 @@ pub(crate) fn check_exit(me: Ref) {
     if let Some(donor) = donor {
         let off = Off::new();
         let chained = donor.inheritance.lock(off.cx());
-        if let Some(lock) = chained.waits_for {
-            // SAFETY: see `LockRef`.
-            report::bug!(
-                "{} ends and owns {}, which {} waits for",
-                me.name(),
-                Named(unsafe { lock.0.as_ref() }),
-                donor.name()
-            );
+        // SAFETY: see `LockRef`.
+        if let Some(lock) = chained.waits_for.map(|lock| unsafe { lock.0.as_ref() }) {
+            report::bug!("{} ends and owns {}, which {} waits for", me.name(), Named(lock), donor.name());
         }
     }
 }

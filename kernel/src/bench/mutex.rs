@@ -1,0 +1,138 @@
+//! What does a mutex cost, free and fought over, and priority that goes along a chain of them?
+use super::{MEASURE, ROUNDS, WOKEN, fifo, row::Row};
+use crate::{
+    Policy, ThreadCx,
+    error::Result,
+    sync::{Mutex, Semaphore},
+    thread::Builder,
+    time,
+};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
+use core::time::Duration;
+use hw::{
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    clock::cycles,
+};
+
+/// The owner at the end of a chain: above those that are merely ready, and that is all.
+const HEAD: Policy = fifo(6);
+/// Measurements of each chain.
+const CHAINS: usize = 100;
+/// How long the last one of a chain waits before it gives up.
+const PATIENCE: Duration = Duration::from_micros(200);
+
+pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
+    let mut row = Row::new("mutex-pair");
+    let mutex = Mutex::new(());
+    for _ in 0..ROUNDS {
+        let began = cycles();
+        drop(mutex.lock(cx));
+        row.samples.push(cycles() - began);
+    }
+    row
+}
+
+/// What both sides of a fight share.
+struct Fight {
+    mutex: Mutex<()>,
+    gate: Semaphore,
+    /// Counter before the call that blocks, and before that which hands over.
+    blocks: AtomicU64,
+    hands: AtomicU64,
+}
+
+/// A more urgent thread blocks and lends its priority, until the owner runs; then the owner hands over, until that one does.
+pub(super) fn contended(cx: &mut ThreadCx) -> Result<Row> {
+    let mut row = Row::new("mutex-fight");
+    let fight = Arc::new(Fight {
+        mutex: Mutex::new(()),
+        gate: Semaphore::new(0),
+        blocks: AtomicU64::new(0),
+        hands: AtomicU64::new(0),
+    });
+    let theirs = fight.clone();
+    let mut waiter = Builder::new("bench/fight").policy(WOKEN).spawn(cx, move |cx| {
+        let mut samples = Box::new([0; ROUNDS]);
+        for sample in samples.iter_mut() {
+            theirs.gate.down(cx);
+            theirs.blocks.store(cycles(), Relaxed);
+            let guard = theirs.mutex.lock(cx);
+            *sample = cycles() - theirs.hands.load(Relaxed);
+            drop(guard);
+        }
+        samples
+    })?;
+    let mut blocked = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let guard = fight.mutex.lock(cx);
+        fight.gate.up(cx)?;
+        let now = cycles();
+        blocked.push(now - fight.blocks.load(Relaxed));
+        fight.hands.store(cycles(), Relaxed);
+        drop(guard);
+    }
+    row.samples.extend(waiter.join(cx)?.iter().zip(blocked).map(|(handed, blocked)| handed + blocked));
+    Ok(row)
+}
+
+/// What a chain shares.
+struct Links {
+    mutexes: Vec<Mutex<()>>,
+    /// Counter before the call that joins the chain, 0 when it was seen.
+    joins: AtomicU64,
+    took: AtomicU64,
+    done: AtomicBool,
+    ready: Semaphore,
+}
+
+/// The measuring thread waits for the last of `depth` mutexes, each owned by a thread that waits for the one before; until
+/// the owner of the first one runs.
+pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result<Row> {
+    let mut row = Row::new(id);
+    let links = Arc::new(Links {
+        mutexes: (0..depth).map(|_| Mutex::new(())).collect(),
+        joins: AtomicU64::new(0),
+        took: AtomicU64::new(0),
+        done: AtomicBool::new(false),
+        ready: Semaphore::new(0),
+    });
+    let mut threads = Vec::with_capacity(depth);
+    for n in 0..depth {
+        let mine = links.clone();
+        // Above the measuring thread until it is in its place, so that it gets there at once.
+        let policy = if n == 0 { HEAD } else { MEASURE };
+        threads.push(Builder::new(&format!("bench/chain{n}")).policy(policy).spawn(cx, move |cx| {
+            let _own = mine.mutexes[n].lock(cx);
+            // Nobody gives more back than there is room for.
+            let _ = mine.ready.up(cx);
+            if n > 0 {
+                drop(mine.mutexes[n - 1].lock(cx));
+                return;
+            }
+            while !mine.done.load(Relaxed) {
+                let now = cycles();
+                match mine.joins.load(Relaxed) {
+                    0 => {}
+                    joins => {
+                        mine.took.store(now - joins, Relaxed);
+                        mine.joins.store(0, Relaxed);
+                    }
+                }
+            }
+        })?);
+        links.ready.down(cx);
+    }
+    for _ in 0..CHAINS {
+        time::sleep(cx, PATIENCE)?;
+        let deadline = time::now().saturating_add(PATIENCE);
+        links.joins.store(cycles(), Relaxed);
+        // The owner never gives it back.
+        let _ = links.mutexes[depth - 1].lock_until(cx, deadline);
+        row.samples.push(links.took.load(Relaxed));
+    }
+    links.done.store(true, Relaxed);
+    for mut thread in threads {
+        thread.join(cx)?;
+    }
+    Ok(row)
+}
