@@ -1,5 +1,5 @@
 //! What does a mutex cost, free and fought over, and priority that goes along a chain of them?
-use super::{MEASURE, ROUNDS, WOKEN, fifo, row::Row};
+use super::{ROUNDS, WOKEN, fifo, row::Row};
 use crate::{
     Policy, ThreadCx,
     error::Result,
@@ -16,6 +16,8 @@ use hw::{
 
 /// The owner at the end of a chain: above those that are merely ready, and that is all.
 const HEAD: Policy = fifo(6);
+/// The others, which have to get to their places past it.
+const LINK: Policy = fifo(7);
 /// Measurements of each chain.
 const CHAINS: usize = 100;
 /// How long the last one of a chain waits before it gives up.
@@ -78,11 +80,13 @@ pub(super) fn contended(cx: &mut ThreadCx) -> Result<Row> {
 /// What a chain shares.
 struct Links {
     mutexes: Vec<Mutex<()>>,
-    /// Counter before the call that joins the chain, 0 when it was seen.
+    /// Counter before the call that joins the chain.
     joins: AtomicU64,
     took: AtomicU64,
     done: AtomicBool,
     ready: Semaphore,
+    /// Makes the owner at the end ready; it gets to run when it inherits.
+    go: Semaphore,
 }
 
 /// The measuring thread waits for the last of `depth` mutexes, each owned by a thread that waits for the one before; until
@@ -95,12 +99,12 @@ pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result
         took: AtomicU64::new(0),
         done: AtomicBool::new(false),
         ready: Semaphore::new(0),
+        go: Semaphore::new(0),
     });
     let mut threads = Vec::with_capacity(depth);
     for n in 0..depth {
         let mine = links.clone();
-        // Above the measuring thread until it is in its place, so that it gets there at once.
-        let policy = if n == 0 { HEAD } else { MEASURE };
+        let policy = if n == 0 { HEAD } else { LINK };
         threads.push(Builder::new(&format!("bench/chain{n}")).policy(policy).spawn(cx, move |cx| {
             let _own = mine.mutexes[n].lock(cx);
             // Nobody gives more back than there is room for.
@@ -110,20 +114,15 @@ pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result
                 return;
             }
             while !mine.done.load(Relaxed) {
-                let now = cycles();
-                match mine.joins.load(Relaxed) {
-                    0 => {}
-                    joins => {
-                        mine.took.store(now - joins, Relaxed);
-                        mine.joins.store(0, Relaxed);
-                    }
-                }
+                mine.go.down(cx);
+                mine.took.store(cycles() - mine.joins.load(Relaxed), Relaxed);
             }
         })?);
         links.ready.down(cx);
     }
     for _ in 0..CHAINS {
         time::sleep(cx, PATIENCE)?;
+        links.go.up(cx)?;
         let deadline = time::now().saturating_add(PATIENCE);
         links.joins.store(cycles(), Relaxed);
         // The owner never gives it back.
@@ -131,6 +130,7 @@ pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result
         row.samples.push(links.took.load(Relaxed));
     }
     links.done.store(true, Relaxed);
+    links.go.up(cx)?;
     for mut thread in threads {
         thread.join(cx)?;
     }
