@@ -62,7 +62,11 @@ impl<W: Word> OwnerWord<W> {
     /// owner did.
     #[inline]
     pub fn announce(&self) -> u32 {
-        self.0.fetch_or(WAITERS, Acquire) & !WAITERS
+        // Set already, the word is whoever's who holds the wait lock.
+        match self.0.load(Acquire) {
+            word if word & WAITERS != 0 => word & !WAITERS,
+            _ => self.0.fetch_or(WAITERS, Acquire) & !WAITERS,
+        }
     }
     /// The lock, which is free, is owned by `me`, and others may wait for it. The wait lock is held and the bit is set.
     #[inline]

@@ -124,6 +124,19 @@ impl<H: Ranked<Tag>, Tag> PList<H, Tag> {
         }
         let level = h.rank();
         node.level.set(level);
+        if self.first.is_none() {
+            // Most lists have one waiter at most.
+            node.role.set(Role::Leader);
+            (self.first, self.last) = (Some(h), Some(h));
+            return true;
+        }
+        self.insert_among(h, node, level);
+        true
+    }
+
+    /// Others wait.
+    #[inline(never)]
+    fn insert_among(&mut self, h: H, node: &Node<H>, level: Level) {
         // The leaders between which `h` belongs: the lowest that is not below it, the highest that is.
         let (mut above, mut below) = (None, self.first);
         while let Some(leader) = below
@@ -146,7 +159,6 @@ impl<H: Ranked<Tag>, Tag> PList<H, Tag> {
         };
         self.link(before, Some(h));
         self.link(Some(h), below);
-        true
     }
 
     /// Takes the most urgent waiter out.
@@ -163,6 +175,17 @@ impl<H: Ranked<Tag>, Tag> PList<H, Tag> {
     #[inline]
     pub fn remove(&mut self, h: H) -> bool {
         let node = h.node();
+        if self.first == Some(h) && self.last == Some(h) {
+            node.role.set(Role::Out);
+            (self.first, self.last) = (None, None);
+            return true;
+        }
+        self.remove_from_among(h, node)
+    }
+
+    /// Others wait, or it does not.
+    #[inline(never)]
+    fn remove_from_among(&mut self, h: H, node: &Node<H>) -> bool {
         let (prev, next) = (node.prev.get(), node.next.get());
         if !node.is_queued() || (prev.is_none() && self.first != Some(h)) {
             return false;

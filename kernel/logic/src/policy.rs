@@ -155,6 +155,12 @@ impl Policy {
         matches!(self.kind, Kind::Fifo | Kind::Rr)
     }
 
+    /// Runs until it blocks, yields or is preempted?
+    #[inline]
+    pub const fn is_fifo(self) -> bool {
+        matches!(self.kind, Kind::Fifo)
+    }
+
     /// Round robin among equals?
     #[inline]
     pub const fn is_rr(self) -> bool {

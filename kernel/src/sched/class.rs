@@ -2,7 +2,10 @@
 //!
 //! FIFO threads run until they block. RR and fair threads share the CPU with their equals: while equals wait, one timer
 //! a CPU ends the running thread's slice. Without equals there is no timer.
-use super::{Inner, wake::ready_beside};
+use super::{
+    Inner,
+    wake::{ready_beside, wake_locked, wake_or_switch_locked},
+};
 use crate::{
     cx::{HardIrqCx, ThreadCx},
     error::{Error, Result},
@@ -188,23 +191,93 @@ fn change(q: &mut Inner, thread: Ref, id: ThreadId, policy: Policy, level: Level
 
 /// A thread inherits another level, or none any more. Its pi lock is held and interrupts are masked; who has to run now does
 /// so when they are not.
+#[inline(always)]
 pub(crate) fn inherit(thread: Ref, level: Level) {
+    let cpu = percpu::this();
+    if !cpu.runqueue.is_alone() {
+        return inherit_on_several(thread, level);
+    }
+    // SAFETY: interrupts are masked; unlocked below.
+    let q = unsafe { cpu.runqueue.lock() };
+    set_level(q, thread, level, true);
+    // SAFETY: as above.
+    unsafe { cpu.runqueue.unlock() };
+}
+#[inline(never)]
+fn inherit_on_several(thread: Ref, level: Level) {
     super::smp::change(thread, |q, here| set_level(q, thread, level, here));
 }
 
-/// Whether a thread shares its time: one that inherits a real-time level runs as a FIFO thread does, unless it is RR (Linux
-/// `task_tick_rt`).
-fn shares(policy: Policy, level: Level) -> bool {
-    slice::slice_ns(policy, rr_timeslice_ms()).is_some() && (policy.is_rr() || level == policy.level())
+/// The running thread, whose pi lock is `locked`, inherits `level` from now on and makes a waiting one ready, as the last
+/// thing in the caller's section: one lock of the run queue for both, and for the switch, if the woken one outranks it then.
+#[inline(always)]
+pub(crate) fn hand_over<G>(me: Ref, level: Level, locked: G, woken: Ref, section: &Off) {
+    if me.preempt.own() == 0 && section.will_enable() && super::is_alone() {
+        // SAFETY: interrupts are masked; `wake_or_switch` unlocks, or the next thread.
+        let q = unsafe { percpu::this().runqueue.lock() };
+        if me.level.get() != level {
+            lower_running(q, me, level);
+        }
+        drop(locked);
+        if me.preempt.resched_wanted() {
+            wake_locked(q, woken);
+            // SAFETY: taken above, and `q` is used no more.
+            unsafe { percpu::this().runqueue.unlock() };
+        } else {
+            // SAFETY: locked above; preemption and interrupts are on but for the section.
+            unsafe { wake_or_switch_locked(q, me, woken) };
+        }
+    } else {
+        if me.level.get() != level {
+            inherit(me, level);
+        }
+        drop(locked);
+        super::wake_masked(woken);
+    }
+}
+
+/// The running thread has another level. What it is about to wait for, if it has announced a wait, it looks at itself.
+#[inline(always)]
+fn lower_running(q: &mut Inner, me: Ref, to: Level) {
+    let from = me.level.get();
+    me.level.set(to);
+    let policy = me.policy.get();
+    if !policy.is_fifo() {
+        set_level_traits(me, policy, to);
+    }
+    if let RunningChange::Preempt(place) = q.ready.running_changed(from, to) {
+        leave_for(me, place);
+    } else if me.traits.get().contains(Traits::SLICED) && q.ready.has_equal(to) {
+        equal_arrived(q, me);
+    }
+}
+
+/// The running thread is preempted at the next opportunity, and goes to this end of its level then.
+fn leave_for(running: Ref, place: Place) {
+    let mut traits = running.traits.get();
+    traits.set(Traits::TO_TAIL, place == Place::Tail);
+    running.traits.set(traits);
+    running.preempt.want_resched();
+}
+
+/// Whether a thread shares its time at this level: one that inherits a real-time level runs as a FIFO thread does, unless it is
+/// RR (Linux `task_tick_rt`).
+#[inline(never)]
+fn set_level_traits(thread: Ref, policy: Policy, level: Level) {
+    let shares = policy.is_rr() || !policy.is_rt() && level == policy.level();
+    let mut traits = thread.traits.get();
+    traits.set(Traits::SLICED, shares);
+    thread.traits.set(traits);
 }
 
 /// Moves a thread to another level, wherever it is now.
 fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
     let from = thread.level.get();
     thread.level.set(to);
-    let mut traits = thread.traits.get();
-    traits.set(Traits::SLICED, shares(thread.policy.get(), to));
-    thread.traits.set(traits);
+    let policy = thread.policy.get();
+    if !policy.is_fifo() || thread.traits.get().contains(Traits::SLICED) {
+        set_level_traits(thread, policy, to);
+    }
     if q.running == Some(thread) {
         // The level is changed before the state is looked at; the thread does it the other way round.
         fence(SeqCst);
@@ -219,12 +292,7 @@ fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
                     equal_arrived(q, thread);
                 }
             }
-            RunningChange::Preempt(place) => {
-                let mut traits = thread.traits.get();
-                traits.set(Traits::TO_TAIL, place == Place::Tail);
-                thread.traits.set(traits);
-                thread.preempt.want_resched();
-            }
+            RunningChange::Preempt(place) => leave_for(thread, place),
         }
     } else if thread.state() == State::Running {
         q.ready.move_level(thread, from, to);

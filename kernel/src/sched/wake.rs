@@ -52,7 +52,7 @@ pub(super) unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
 }
 
 #[inline(always)]
-fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
+pub(super) fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
     if !State::is_waiting(thread.state.look()) {
         return kept::wake(thread);
     }
@@ -121,6 +121,15 @@ fn wake_or_switch(me: Ref, thread: Ref) {
         smp::wake_elsewhere(thread);
         return;
     }
+    // SAFETY: taken above; its caller's section is the only one.
+    unsafe { wake_or_switch_locked(q, me, thread) };
+}
+
+/// # Safety
+/// Interrupts are masked, by the caller's section only; preemption is on and none is due; this CPU's queue is locked and is
+/// `q`, and `thread` is at home here. The lock is dropped.
+#[inline(always)]
+pub(super) unsafe fn wake_or_switch_locked(q: &mut Inner, me: Ref, thread: Ref) {
     let waiting = State::is_waiting(thread.state.look());
     if waiting && preempts(thread.level.get(), me.level.get()) && me.traits.get() == Traits::PLAIN {
         thread.state.set(State::Running as u32);
@@ -132,8 +141,8 @@ fn wake_or_switch(me: Ref, thread: Ref) {
         unsafe { switch(q, me, Traits::PLAIN, thread) };
     } else {
         wake_locked(q, thread);
-        // SAFETY: taken above.
-        unsafe { unlock_changed(cpu, q) };
+        // SAFETY: the caller's promise.
+        unsafe { unlock_changed(percpu::this(), q) };
     }
 }
 

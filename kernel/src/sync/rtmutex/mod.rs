@@ -140,12 +140,20 @@ impl Chained {
 /// Gives `thread` the level that its policy and donors make. Its pi lock is held and interrupts are masked.
 #[inline(always)]
 fn recompute(thread: Ref, chained: &Chained) {
+    let level = level_now(thread, chained);
+    if level != thread.level.get() {
+        sched::inherit(thread, level);
+    }
+}
+/// The level that policy and donors make; a change is recorded. As [`recompute`].
+#[inline(always)]
+fn level_now(thread: Ref, chained: &Chained) -> Level {
     let level = chained.effective(thread.policy.get().level());
     let before = thread.level.get();
     if level != before {
         trace::record(trace::INHERIT, u64::from(thread.id().0), u64::from(before.get()) << 8 | u64::from(level.get()));
-        sched::inherit(thread, level);
     }
+    level
 }
 
 /// What a lock is used for; says how its waiters wait, and names it in reports.
@@ -451,14 +459,15 @@ impl RtMutex {
             let keeps_state = top.inheritance.keeps_state.get();
             self.word.leave_to_waiters();
             drop(waiters);
-            recompute(me, &mine);
-            drop(mine);
             // It may have taken the lock by now, or given up; a wake-up too many does no harm.
             if keeps_state {
+                recompute(me, &mine);
+                drop(mine);
                 sched::wake_lock_waiter(top);
                 drop(off);
             } else {
-                sched::wake_last(top, off);
+                let level = level_now(me, &mine);
+                sched::hand_over(me, level, mine, top, &off);
             }
             return;
         }
