@@ -32,6 +32,7 @@ mod bugs;
 pub mod console;
 mod context_check;
 pub mod cx;
+pub mod cyclictest;
 #[cfg(any(target_os = "none", test))]
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "on a host only its tests run"))]
 mod device_tree;
@@ -44,6 +45,7 @@ pub mod ipi;
 pub mod irq;
 pub mod irq_flags;
 pub mod latency;
+pub mod load;
 pub mod log;
 mod mask;
 pub mod percpu;

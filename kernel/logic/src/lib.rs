@@ -41,6 +41,7 @@ pub mod slice;
 
 // Time.
 pub mod clock;
+pub mod histogram;
 pub mod timerq;
 
 // Text and records.

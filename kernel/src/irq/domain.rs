@@ -240,6 +240,11 @@ pub fn map(cx: &mut ThreadCx, intid: u32) -> Result<Irq> {
     descriptor(Irq(intid)).map(|_| Irq(intid))
 }
 
+/// Lines have numbers below this, private ones and those between CPUs included.
+pub fn line_count() -> u32 {
+    gic().lines()
+}
+
 /// The descriptor of a line, made if there is none. Allocates: threads and boot only.
 pub(crate) fn descriptor(irq: Irq) -> Result<&'static Descriptor> {
     let intid = irq.intid()?;

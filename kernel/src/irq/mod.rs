@@ -17,7 +17,7 @@ mod verify;
 
 pub use affinity::{Affinity, affinity, set_affinity};
 pub(crate) use dispatch::{CpuCounts, silence};
-pub use domain::{Irq, map, unmap};
+pub use domain::{Irq, line_count, map, unmap};
 pub(crate) use domain::{gic, start, start_here, warning as controller_warning};
 pub(crate) use flow::count;
 pub use line::Line;

@@ -1,7 +1,7 @@
 //! Which commands are there, and what do they say when they cannot do what was asked?
 #[cfg(any(feature = "latency", not(target_os = "none")))]
 use super::latency;
-use super::{INTERRUPTED, LINE_WORDS, Line, chrt, interrupts, system, tasks, taskset, threads};
+use super::{INTERRUPTED, LINE_WORDS, Line, chrt, cyclictest, interrupts, system, tasks, taskset, threads};
 use crate::{cx::ThreadCx, error::Error, println, thread::ThreadId};
 use logic::words::{parse_i64_in, parse_u64_in};
 
@@ -45,7 +45,7 @@ const fn command(
 }
 
 /// Those that every image has, and the latency tracers' own.
-const COUNT: usize = 19 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
+const COUNT: usize = 20 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
 
 /// In the order in which `help` lists them.
 static COMMANDS: [Command; COUNT] = [
@@ -63,6 +63,13 @@ static COMMANDS: [Command; COUNT] = [
         "show or set a thread's policy and priority",
         &["-f", "-r", "-o", "-b", "-i", "-p"],
         chrt::chrt,
+    ),
+    command(
+        "cyclictest",
+        "[-t [N]] [-p PRIO] [-i US] [-d US] [-l LOOPS] [-D TIME] [-h US] [-N] [-q] [--load[=hogs,locks,irqs,console]]",
+        "measure how late threads wake up; ^C ends it; -N: in nanoseconds",
+        &["-t", "-p", "-i", "-d", "-l", "-D", "-h", "-N", "-q", "--load"],
+        cyclictest::cyclictest,
     ),
     command("dmesg", "[N]", "print the log again, or its last N records", &[], system::dmesg),
     command("echo", "[WORD]...", "print words; $? is the last command's status", &["$?"], system::echo),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `session` | how does a line come from the keys? |
 //! | `commands` | which commands are there, and what do they say when they cannot? |
-//! | `chrt`, `interrupts`, `latency`, `system`, `tasks`, `taskset`, `threads` | what does each do? |
+//! | `chrt`, `cyclictest`, `interrupts`, `latency`, `system`, `tasks`, `taskset`, `threads` | what does each do? |
 //!
 //! Nothing else in the kernel refers to the shell, so an image that does not start it does not contain it.
 use crate::{bootargs, cx::ThreadCx, thread};
@@ -12,6 +12,7 @@ use logic::words::{Script, Words};
 
 mod chrt;
 mod commands;
+mod cyclictest;
 mod interrupts;
 #[cfg(any(feature = "latency", not(target_os = "none")))]
 mod latency;

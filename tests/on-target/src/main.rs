@@ -20,6 +20,8 @@ mod cpus;
 #[cfg(target_os = "none")]
 mod crew;
 #[cfg(target_os = "none")]
+mod cyclictest;
+#[cfg(target_os = "none")]
 mod detector;
 #[cfg(target_os = "none")]
 mod entry;

@@ -5,6 +5,7 @@ mod boot;
 mod bugs;
 mod completion;
 mod context;
+mod cyclictest;
 mod disjoint;
 mod football;
 mod gic;
