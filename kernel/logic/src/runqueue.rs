@@ -246,7 +246,10 @@ impl<H: Movable> RunQueue<H> {
     /// The level of the thread to run next.
     #[inline]
     pub fn first_level(&self) -> Option<Level> {
-        if self.hand.is_some() { Some(self.hand_top.level()) } else { self.classes.first_level() }
+        match if self.hand.is_some() { self.hand_top } else { self.top } {
+            Top::NONE => None,
+            first => Some(first.level()),
+        }
     }
 
     /// Takes the thread to run next out.

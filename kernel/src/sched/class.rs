@@ -208,14 +208,14 @@ fn inherit_on_several(thread: Ref, level: Level) {
     super::smp::change(thread, |q, here| set_level(q, thread, level, here));
 }
 
-/// The running thread, whose pi lock is `locked`, inherits `level` from now on and makes a waiting one ready, as the last
+/// The running thread, whose pi lock is `locked`, gets another level, if one is said, and makes a waiting one ready, as the last
 /// thing in the caller's section: one lock of the run queue for both, and for the switch, if the woken one outranks it then.
 #[inline(always)]
-pub(crate) fn hand_over<G>(me: Ref, level: Level, locked: G, woken: Ref, section: &Off) {
+pub(crate) fn hand_over<G>(me: Ref, level: Option<Level>, locked: G, woken: Ref, section: &Off) {
     if me.preempt.own() == 0 && section.will_enable() && super::is_alone() {
         // SAFETY: interrupts are masked; `wake_or_switch` unlocks, or the next thread.
         let q = unsafe { percpu::this().runqueue.lock() };
-        if me.level.get() != level {
+        if let Some(level) = level {
             lower_running(q, me, level);
         }
         drop(locked);
@@ -228,7 +228,7 @@ pub(crate) fn hand_over<G>(me: Ref, level: Level, locked: G, woken: Ref, section
             unsafe { wake_or_switch_locked(q, me, woken) };
         }
     } else {
-        if me.level.get() != level {
+        if let Some(level) = level {
             inherit(me, level);
         }
         drop(locked);
@@ -294,12 +294,12 @@ fn set_level(q: &mut Inner, thread: Ref, to: Level, here: bool) {
             }
             RunningChange::Preempt(place) => leave_for(thread, place),
         }
-    } else if thread.state() == State::Running {
+    } else if thread.state.get() == State::Running as u32 {
         q.ready.move_level(thread, from, to);
         let Some(running) = q.running else { return };
         if logic::runqueue::preempts(to, running.level.get()) {
             running.preempt.want_resched();
-        } else if here {
+        } else if here && running.traits.get() != Traits::PLAIN {
             ready_beside(q, running, to);
         }
     } else if from != to {

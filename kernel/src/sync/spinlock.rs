@@ -70,7 +70,7 @@ impl<T, L: Level> SpinLock<T, L> {
     #[inline(never)]
     fn lock_slow(&self) {
         sched::keep_state();
-        self.backend.lock.lock_slow();
+        self.backend.lock.lock_keeping_state();
         sched::restore_state();
     }
     /// Takes it if it is free and nobody more urgent waits.

@@ -196,7 +196,7 @@ pub(crate) fn park(limits: &Limits) -> Result<()> {
         }
     }
     me.waiting.wchan.set("");
-    if me.signals.load(Relaxed) != 0 && limits.interruptible { Err(Error::Interrupted) } else { Ok(()) }
+    if limits.interruptible && me.signals.load(Relaxed) != 0 { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// How a wait that ran out of time or was interrupted ended after all.

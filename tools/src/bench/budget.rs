@@ -27,7 +27,7 @@ const KIB: u64 = 1024;
 const NONE: &str = "-";
 
 /// The budget, in the order in which it is printed.
-pub const BUDGETS: [Budget; 9] = [
+pub const BUDGETS: [Budget; 11] = [
     Budget {
         id: "pend-handler",
         what: "SPI pended -> primary handler's first instruction",
@@ -83,6 +83,24 @@ pub const BUDGETS: [Budget; 9] = [
         linux: "148",
     },
     Budget {
+        id: "mutex-pair",
+        what: "PI mutex lock + unlock, uncontended",
+        gate: 24,
+        goal: 20,
+        best_small: "60 Zephyr",
+        best_smp: "102 Zephyr",
+        linux: "60",
+    },
+    Budget {
+        id: "mutex-fight",
+        what: "PI mutex: block + boost, then unlock + hand over",
+        gate: 600,
+        goal: 400,
+        best_small: "439 Zephyr (one level)",
+        best_smp: "816 Zephyr",
+        linux: "7,550",
+    },
+    Budget {
         id: IRQS_OFF,
         what: "longest interrupts-off section over the on-target tests",
         gate: 1_000,
@@ -118,7 +136,13 @@ pub const IMAGE_TEXT: &str = "image-text";
 
 /// What is counted in a row that nothing is promised of.
 pub fn unpromised(id: &str) -> Option<&'static str> {
-    (id == "ipi-thread").then_some("semaphore up -> thread runs on another, idle CPU, by reschedule IPI")
+    match id {
+        "ipi-thread" => Some("semaphore up -> thread runs on another, idle CPU, by reschedule IPI"),
+        "chain-1" => Some("priority through 1 mutex, until its owner runs"),
+        "chain-8" => Some("priority along 8 mutexes, until the first one's owner runs"),
+        "chain-64" => Some("priority along 64 mutexes, until the first one's owner runs"),
+        _ => None,
+    }
 }
 
 /// The budget of a row.

@@ -140,20 +140,20 @@ impl Chained {
 /// Gives `thread` the level that its policy and donors make. Its pi lock is held and interrupts are masked.
 #[inline(always)]
 fn recompute(thread: Ref, chained: &Chained) {
-    let level = level_now(thread, chained);
-    if level != thread.level.get() {
+    if let Some(level) = change_of_level(thread, chained) {
         sched::inherit(thread, level);
     }
 }
-/// The level that policy and donors make; a change is recorded. As [`recompute`].
+/// The level that policy and donors make, if the thread has another one; the change is recorded. As [`recompute`].
 #[inline(always)]
-fn level_now(thread: Ref, chained: &Chained) -> Level {
+fn change_of_level(thread: Ref, chained: &Chained) -> Option<Level> {
     let level = chained.effective(thread.policy.get().level());
     let before = thread.level.get();
-    if level != before {
-        trace::record(trace::INHERIT, u64::from(thread.id().0), u64::from(before.get()) << 8 | u64::from(level.get()));
+    if level == before {
+        return None;
     }
-    level
+    trace::record(trace::INHERIT, u64::from(thread.id().0), u64::from(before.get()) << 8 | u64::from(level.get()));
+    Some(level)
 }
 
 /// What a lock is used for; says how its waiters wait, and names it in reports.
@@ -169,12 +169,12 @@ impl Class {
             Class::SpinLock => "spinlock",
         }
     }
-    /// Whether its waiters keep the state that they have announced.
-    const fn keeps_state(self) -> bool {
+    /// Whether it is what spins under the other models, so that its waiters keep their state.
+    const fn is_spinning(self) -> bool {
         !matches!(self, Class::Mutex)
     }
     const fn steal(self) -> Steal {
-        if self.keeps_state() { Steal::Lateral } else { Steal::Higher }
+        if self.is_spinning() { Steal::Lateral } else { Steal::Higher }
     }
 }
 
@@ -246,14 +246,19 @@ impl RtMutex {
     }
 
     /// The thread that owns it. The wait lock is held and the waiters' bit is set, so that it goes on to do so.
+    #[inline(always)]
     fn owning(&self) -> Option<Ref> {
-        match self.word.owner() {
-            0 => None,
-            number => match table::with_number(number) {
-                Some(owner) if owner.state() != State::Dead => Some(owner),
-                _ => report::bug!("{} belongs to thread {}, which has ended", Named(self), number),
-            },
+        let number = self.word.owner();
+        match table::with_number(number) {
+            Some(owner) if owner.state.get() != State::Dead as u32 => Some(owner),
+            _ if number == 0 => None,
+            _ => self.orphaned(number),
         }
+    }
+    #[cold]
+    #[inline(never)]
+    fn orphaned(&self, owner: u32) -> ! {
+        report::bug!("{} belongs to thread {}, which has ended", Named(self), owner)
     }
     /// Nobody waits any more: the fast paths are open again.
     #[inline(always)]
@@ -270,10 +275,13 @@ impl RtMutex {
 
     /// Takes the lock for `me`, which may stand among its waiters, if nobody owns it and nobody more urgent waits. The wait
     /// lock is held. Whether it was taken or not, the waiters' bit may be set with nobody waiting.
+    #[inline(always)]
     fn try_take(&self, waiters: &mut Waiters, masked: &AtomicCx<'_, Irq>, me: Ref) -> bool {
-        if self.word.announce() != 0 {
-            return false;
-        }
+        self.word.announce() == 0 && self.take_free(waiters, masked, me)
+    }
+    /// As [`try_take`](Self::try_take), for a lock that nobody owns and whose waiters' bit is set.
+    #[inline(never)]
+    fn take_free(&self, waiters: &mut Waiters, masked: &AtomicCx<'_, Irq>, me: Ref) -> bool {
         if waiters.first() != Some(me) && !pi::may_take(me.level.get(), waiters.first_level(), self.class.steal()) {
             return false;
         }
@@ -299,7 +307,12 @@ impl RtMutex {
     #[inline(never)]
     pub(crate) fn lock_slow(&self) {
         // Without limits it ends when the lock was taken.
-        let _ = self.wait(&Limits::none(self.class.name()), true);
+        let _ = self.wait::<false>(&Limits::none(self.class.name()), true);
+    }
+    /// As [`lock_slow`](Self::lock_slow), for a thread that keeps the state which it has announced (`sched::keep_state`).
+    #[inline(never)]
+    pub(crate) fn lock_keeping_state(&self) {
+        let _ = self.wait::<true>(&Limits::none(self.class.name()), true);
     }
     /// Waits until the lock is the caller's, or a limit is met.
     ///
@@ -308,27 +321,28 @@ impl RtMutex {
     /// locks and their owners. Everybody's priority is as if the call had not been made.
     #[inline(never)]
     pub(crate) fn lock_limited(&self, limits: &Limits) -> Result<()> {
-        self.wait(limits, false)
+        self.wait::<false>(limits, false)
     }
 
     #[inline(always)]
-    fn wait(&self, limits: &Limits, to_the_end: bool) -> Result<()> {
+    fn wait<const KEEPS_STATE: bool>(&self, limits: &Limits, to_the_end: bool) -> Result<()> {
         let me = Ref(thread::current());
         let off = Off::new();
         let mut waiters = self.waiters.lock_in(off.cx());
-        if self.try_take(&mut waiters, off.cx(), me) {
+        let owner = self.word.announce();
+        if owner == 0 && self.take_free(&mut waiters, off.cx(), me) {
             return Ok(());
         }
-        if self.word.owner() == me.number() {
+        if owner == me.number() {
             self.tidy(&waiters);
             if to_the_end {
                 report::bug!("{}: owner is current, {}", Named(self), me.name());
             }
             return Err(Error::Deadlock);
         }
-        trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(self.word.owner()));
-        let chained = self.line_up(waiters, off.cx(), me);
-        self.announce(limits);
+        trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(owner));
+        let chained = self.line_up::<KEEPS_STATE>(waiters, off.cx(), me);
+        Self::announce::<KEEPS_STATE>(me, limits);
         drop(off);
         let mut ended = match chained {
             Some(owner) => {
@@ -345,17 +359,17 @@ impl RtMutex {
         };
         loop {
             if ended.is_ok() && !self.spin(me, limits) {
-                ended = self.park(limits);
+                ended = self.park::<KEEPS_STATE>(limits);
             }
             let off = Off::new();
             let mut waiters = self.waiters.lock_in(off.cx());
-            self.announce(limits);
+            Self::announce::<KEEPS_STATE>(me, limits);
             let taken = self.try_take(&mut waiters, off.cx(), me);
             if !taken && ended.is_ok() {
                 continue;
             }
             // Who keeps it gets it back from whoever called this.
-            sched::set_state(State::Running);
+            me.state.announce(State::Running as u32);
             if taken {
                 trace::record(trace::LOCK_ACQUIRE, u64::from(me.id().0), 0);
                 return Ok(());
@@ -368,12 +382,12 @@ impl RtMutex {
     }
     /// The thread is about to sleep. The waker takes the wait lock, and it is held, or the lock is looked at afterwards.
     #[inline(always)]
-    fn announce(&self, limits: &Limits) {
-        sched::set_state(if self.class.keeps_state() { State::LockWait } else { limits.state() });
+    fn announce<const KEEPS_STATE: bool>(me: Ref, limits: &Limits) {
+        me.state.announce(if KEEPS_STATE { State::LockWait } else { limits.state() } as u32);
     }
     #[inline(always)]
-    fn park(&self, limits: &Limits) -> Result<()> {
-        if self.class.keeps_state() {
+    fn park<const KEEPS_STATE: bool>(&self, limits: &Limits) -> Result<()> {
+        if KEEPS_STATE {
             let me = &thread::current().waiting;
             let before = me.set_wchan(self.class.name());
             sched::block();
@@ -387,14 +401,19 @@ impl RtMutex {
     /// Puts the running thread among the waiters. If its owner waits for a lock itself, or may do so, that is the answer:
     /// the chain is to be looked at.
     #[inline(always)]
-    fn line_up(&self, mut waiters: WaitersGuard<'_, '_>, masked: &AtomicCx<'_, Irq>, me: Ref) -> Option<Ref> {
+    fn line_up<const KEEPS_STATE: bool>(
+        &self,
+        mut waiters: WaitersGuard<'_, '_>,
+        masked: &AtomicCx<'_, Irq>,
+        me: Ref,
+    ) -> Option<Ref> {
         let before = waiters.first();
         let mut mine = me.inheritance.lock(masked);
         mine.waits_for = Some(self.as_ref());
         mine.waits = mine.waits.wrapping_add(1);
         waiters.insert(me);
         drop(mine);
-        me.inheritance.keeps_state.set(self.class.keeps_state());
+        me.inheritance.keeps_state.set(KEEPS_STATE);
         let owner = self.owning()?;
         if waiters.first() != Some(me) {
             return Some(owner);
@@ -466,7 +485,7 @@ impl RtMutex {
                 sched::wake_lock_waiter(top);
                 drop(off);
             } else {
-                let level = level_now(me, &mine);
+                let level = change_of_level(me, &mine);
                 sched::hand_over(me, level, mine, top, &off);
             }
             return;
