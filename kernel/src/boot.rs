@@ -8,7 +8,9 @@ use crate::{
     console,
     cx::{HardIrqCx, ThreadCx},
     error::Result,
-    irq, latency, log, mask, percpu, report, sched, secondary, thread, time,
+    irq, latency, log, mask, percpu, report, sched, secondary,
+    sync::rtmutex,
+    thread, time,
 };
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -60,6 +62,7 @@ pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
     let machine = memory(boot, board);
     console::set_up(board, machine.bootargs);
     let options = bootargs::parse(machine.bootargs);
+    rtmutex::set_inherits(options.inherits);
     CPUS.store(machine.listed as u64, Relaxed);
     step("clock", time::start());
     STARTED.store(time::now().as_ns(), Relaxed);

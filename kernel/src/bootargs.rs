@@ -25,6 +25,7 @@ pub(crate) struct Options {
     pub level: Severity,
     pub detector: bool,
     pub debug_shirq: bool,
+    pub inherits: bool,
 }
 
 /// Where text goes, asked before anything can be reported; the last one counts.
@@ -37,7 +38,8 @@ pub(crate) fn console(line: &str) -> Console {
 /// Keeps the line and reads the kernel's own options.
 pub(crate) fn parse(line: &'static str) -> Options {
     LINE.call_once(|| line);
-    let mut options = Options { end: End::Split, level: Severity::Info, detector: true, debug_shirq: false };
+    let mut options =
+        Options { end: End::Split, level: Severity::Info, detector: true, debug_shirq: false, inherits: true };
     for arg in Bootargs::new(line) {
         let arg = match arg {
             Ok(arg) => arg,
@@ -71,6 +73,11 @@ pub(crate) fn parse(line: &'static str) -> Options {
                 options.debug_shirq = true;
                 arg.value.is_none()
             }
+            "pi" if is("on") || is("off") => {
+                options.inherits = is("on");
+                true
+            }
+            "pi" => false,
             // For the application.
             "exec" | "test" | "lab" | "bound" => arg.value.is_some(),
             _ => {

@@ -45,11 +45,13 @@ use logic::{
 
 mod chain;
 mod deadlock;
+mod switch;
 mod verify;
 
 pub(crate) use chain::propagate;
 use deadlock::Wrong;
 pub use deadlock::{max_lock_depth, set_max_lock_depth};
+pub(crate) use switch::set_inherits;
 pub use verify::Broken;
 pub(crate) use verify::verify;
 
@@ -128,7 +130,7 @@ impl Chained {
     /// How urgent its thread is if its policy has level `base`.
     #[inline(always)]
     pub(crate) fn effective(&self, base: Level) -> Level {
-        pi::effective(base, self.donors.first_level())
+        if switch::inherits() { pi::effective(base, self.donors.first_level()) } else { base }
     }
     /// Whether its thread waits for a lock.
     #[inline(always)]
