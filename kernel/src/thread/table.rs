@@ -8,7 +8,7 @@ use crate::{
     cx::{self, ThreadCx},
     error::{Error, Result},
     irq_flags, sched,
-    sync::raw::RawSpinLock,
+    sync::{raw::RawSpinLock, rtmutex},
 };
 use alloc::boxed::Box;
 use hw::atomic::{
@@ -264,7 +264,7 @@ fn describe(slot: usize) -> Option<Info> {
         cpu: thread.home().id.get(),
         runtime_ns: sched::runtime_ns(thread),
         age_ns: crate::time::ticks_to_ns(hw::clock::ticks().saturating_sub(identity.born)),
-        wchan: thread.waiting.wchan(),
+        wchan: rtmutex::waits_for(thread).unwrap_or_else(|| thread.waiting.wchan()),
         stack: (high_water(thread.0), identity.stack.1 - identity.stack.0),
     })
 }

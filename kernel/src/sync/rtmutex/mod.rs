@@ -158,6 +158,14 @@ fn change_of_level(thread: Ref, chained: &Chained) -> Option<Level> {
     Some(level)
 }
 
+/// The kind of lock that a thread waits for, if it does.
+pub(crate) fn waits_for(thread: Ref) -> Option<&'static str> {
+    let off = Off::new();
+    let chained = thread.inheritance.lock(off.cx());
+    // SAFETY: see `LockRef`.
+    chained.waits_for.map(|lock| unsafe { lock.0.as_ref() }.class.name())
+}
+
 /// What a lock is used for; says how its waiters wait, and names it in reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Class {
@@ -387,13 +395,11 @@ impl RtMutex {
     fn announce<const KEEPS_STATE: bool>(me: Ref, limits: &Limits) {
         me.state.announce(if KEEPS_STATE { State::LockWait } else { limits.state() } as u32);
     }
+    /// Gives the CPU away, the state being announced. What it waits for is seen from `waits_for`.
     #[inline(always)]
     fn park<const KEEPS_STATE: bool>(&self, limits: &Limits) -> Result<()> {
-        if KEEPS_STATE {
-            let me = &thread::current().waiting;
-            let before = me.set_wchan(self.class.name());
+        if KEEPS_STATE || limits.deadline.is_none() && !limits.interruptible {
             sched::block();
-            me.set_wchan(before);
             Ok(())
         } else {
             wait::park(limits)
