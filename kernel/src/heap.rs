@@ -1,11 +1,17 @@
 //! Where does `Box::new` get memory, and who may call it?
 //!
-//! Two heaps behind one sleeping lock. What boot and set-up allocate stays for ever and comes from a simple list; what threads
-//! allocate while the system runs comes from a two-level segregated fit, O(1). Memory goes back to where it came from.
+//! Two heaps behind one sleeping lock, whose owner inherits the priority of those who wait for it (CX-07.3). What boot and
+//! set-up allocate stays for ever and comes from a simple list; what threads allocate while the system runs comes from a
+//! two-level segregated fit, O(1). Memory goes back to where it came from.
 //!
 //! Allocating may sleep, so it is for threads: in a hard interrupt it is a BUG; in any other atomic section it warns and
 //! fails (CX-07). Interrupt paths use fixed pools.
-use crate::{context_check, cx::ThreadCx, preempt, report, sync::Semaphore};
+use crate::{
+    context_check,
+    cx::ThreadCx,
+    preempt, report,
+    sync::rtmutex::{Class, RtMutex},
+};
 use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
@@ -27,7 +33,7 @@ struct Heaps {
 
 struct Kernel {
     heaps: UnsafeCell<Heaps>,
-    lock: Semaphore,
+    lock: RtMutex,
     /// Threads run: the lock is needed, the running heap serves.
     threads: AtomicBool,
     /// Set-up is over.
@@ -44,7 +50,7 @@ static HEAP: Kernel = Kernel {
         running_bytes: 0,
         running_used: 0,
     }),
-    lock: Semaphore::new(1),
+    lock: RtMutex::new(Class::Mutex),
     threads: AtomicBool::new(false),
     set_up: AtomicBool::new(false),
 };
@@ -83,15 +89,13 @@ pub struct Usage {
 }
 /// Usage of the set-up heap and of the running heap.
 pub fn usage(cx: &mut ThreadCx) -> (Usage, Usage) {
-    HEAP.lock.down(cx);
-    // SAFETY: the lock is held.
-    let heaps = unsafe { &*HEAP.heaps.get() };
-    let usage = (
-        Usage { total: heaps.setup.size(), used: heaps.setup.used() },
-        Usage { total: heaps.running_bytes, used: heaps.running_used },
-    );
-    let _ = HEAP.lock.up(cx);
-    usage
+    let _ = cx;
+    with(|heaps| {
+        (
+            Usage { total: heaps.setup.size(), used: heaps.setup.used() },
+            Usage { total: heaps.running_bytes, used: heaps.running_used },
+        )
+    })
 }
 
 /// Whether the heap may be used here; says what is wrong if not.
@@ -111,12 +115,13 @@ fn with<R>(f: impl FnOnce(&mut Heaps) -> R) -> R {
         // SAFETY: the boot CPU alone.
         return f(unsafe { &mut *HEAP.heaps.get() });
     }
-    // SAFETY: `allowed` found that sleeping is possible here, which is what the token says.
-    let mut cx = unsafe { ThreadCx::new() };
-    HEAP.lock.down(&mut cx);
+    // `allowed` found that sleeping is possible here.
+    if !HEAP.lock.try_fast() {
+        HEAP.lock.lock_slow();
+    }
     // SAFETY: the lock is held.
     let result = f(unsafe { &mut *HEAP.heaps.get() });
-    let _ = HEAP.lock.up(&cx);
+    HEAP.lock.unlock();
     result
 }
 

@@ -42,6 +42,8 @@ mod latency;
 #[cfg(target_os = "none")]
 mod lines;
 #[cfg(target_os = "none")]
+mod locks;
+#[cfg(target_os = "none")]
 mod logging;
 #[cfg(target_os = "none")]
 mod oneshot;

@@ -514,7 +514,8 @@ impl RtMutex {
     #[inline(never)]
     fn spin_on_owner(&self, me: Ref, limits: &Limits) -> bool {
         let number = self.word.owner();
-        let Some(owner) = table::with_number(number) else { return number == 0 };
+        // Nobody owns it: the top waiter takes it, whoever else spins would only keep it from the wait lock.
+        let Some(owner) = table::with_number(number) else { return self.top.load(Relaxed) == me.number() };
         loop {
             if self.word.owner() != number {
                 return true;

@@ -26,6 +26,7 @@ mod irq_shared;
 mod irq_smp;
 mod irq_thread;
 mod latency;
+mod lock_stress;
 mod locks;
 mod log;
 mod machine;
