@@ -8,7 +8,7 @@ use crate::{
     console,
     cx::{HardIrqCx, ThreadCx},
     error::Result,
-    irq, latency, log, mask, percpu, report, sched, secondary,
+    irq, latency, log, mask, model, percpu, report, sched, secondary,
     sync::rtmutex,
     thread, time,
 };
@@ -194,12 +194,13 @@ pub fn banner(cx: &mut ThreadCx) {
     let cpus = CPUS.load(Relaxed);
     crate::println!(
         cx,
-        "Tophalf {} on {}, {}, {} CPU{} ({} online), model rt",
+        "Tophalf {} on {}, {}, {} CPU{} ({} online), model {}",
         env!("CARGO_PKG_VERSION"),
         board.get().map_or("?", |b| b.name),
         irq::gic().name(),
         cpus,
         if cpus == 1 { "" } else { "s" },
-        percpu::online().count()
+        percpu::online().count(),
+        model::current().name()
     );
 }

@@ -1,5 +1,5 @@
 //! What was asked for at boot? Options from the boot arguments; a bad one is reported and ignored.
-use crate::{log::Severity, report};
+use crate::{log::Severity, model, report};
 use alloc::string::String;
 use hw::gic::End;
 use logic::bootargs::{Bootargs, Value};
@@ -48,7 +48,7 @@ pub(crate) fn parse(line: &'static str) -> Options {
                 continue;
             }
         };
-        let is = |text| arg.value.is_some_and(|v| v.is(text));
+        let is = |text: &str| arg.value.is_some_and(|v| v.is(text));
         let known = match arg.key {
             "console" => is("uart") || is("semihosting"),
             "eoimode" if is("0") => {
@@ -78,6 +78,7 @@ pub(crate) fn parse(line: &'static str) -> Options {
                 true
             }
             "pi" => false,
+            "preempt" => model::choose(is),
             // For the application.
             "exec" | "test" | "lab" | "bound" => arg.value.is_some(),
             _ => {

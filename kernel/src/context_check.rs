@@ -5,7 +5,7 @@
 use crate::{
     cx::ThreadCx,
     error::{Error, Result},
-    mask, report, thread,
+    mask, model, preempt, report, thread,
 };
 use core::panic::Location;
 
@@ -16,16 +16,19 @@ pub(crate) fn may_sleep() -> bool {
     thread::current().preempt.own() == 0 && mask::enabled()
 }
 
-/// Reports a blocking call that is made where sleeping is forbidden.
+/// Reports a blocking call that is made where sleeping is forbidden. Where it is not, this is a preemption point of the model
+/// `voluntary` (PM-03).
 #[inline(always)]
 #[track_caller]
 pub(crate) fn might_sleep(_: &ThreadCx) {
     if !may_sleep() || thread::current().state.get() != 0 {
         violation(Location::caller());
+    } else if model::current().preempts_in_might_sleep() {
+        preempt::give_way_if_due();
     }
 }
 
-/// Reports the use of a spinlock where waiting for one is forbidden. The caller may have announced a wait: it is kept.
+/// Reports what may make the caller wait, but not sleep for long, where that is forbidden. The caller may have announced a wait: it is kept.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn might_wait() {

@@ -48,6 +48,7 @@ pub mod latency;
 pub mod load;
 pub mod log;
 mod mask;
+pub mod model;
 pub mod percpu;
 pub mod pool;
 pub mod preempt;

@@ -1,11 +1,13 @@
 //! May this CPU switch to another thread now?
 //!
 //! The count of reasons why not travels with the thread ([`logic::preempt`] has its fields), the wish to switch stands
-//! beside it. Leaving the last section honours the wish, so a wake-up that could not preempt is never forgotten (PM-08).
+//! beside it. Leaving the last section honours the wish, so a wake-up that could not preempt is never forgotten (PM-08). Where
+//! the model does not preempt kernel code, the wish stands until the thread gives the CPU away or asks (PM-02, PM-03).
 use crate::{
+    context_check,
     cx::{AtomicCx, Thread as ThreadLevel, ThreadCx},
     latency::{Site, tell},
-    mask, report, sched,
+    mask, model, report, sched,
     thread::{self, Thread},
 };
 use core::{marker::PhantomData, mem::ManuallyDrop, panic::Location};
@@ -13,6 +15,8 @@ use core::{marker::PhantomData, mem::ManuallyDrop, panic::Location};
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, compiler_fence};
 use logic::preempt::{Count, HARDIRQ, Misuse};
+
+pub use model::current as model;
 
 /// A thread's own word, changed by the CPU that runs it and by interrupts on that CPU, which leave it as they found it.
 #[repr(C)]
@@ -53,10 +57,23 @@ impl Preempt {
     pub(crate) fn clear_resched(&self) {
         self.resched.store(0, Relaxed);
     }
-    /// At interrupt return: not 0 if the thread should be preempted now.
+    /// Not 0 if the running thread should switch, and nothing that it has disabled forbids it.
+    #[inline(always)]
+    pub(crate) fn switch_due(&self) -> u32 {
+        if self.count.load(Relaxed) == 0 { self.resched.load(Relaxed) } else { 0 }
+    }
+    /// Not 0 if the running thread is to be preempted here, where it did not ask for it: the model allows it, nothing that it
+    /// has disabled forbids it, and it is due. Interrupts are enabled, or about to be.
     #[inline(always)]
     pub(crate) fn preempt_due(&self) -> u32 {
-        if self.count.load(Relaxed) == 0 { self.resched.load(Relaxed) } else { 0 }
+        let due = self.switch_due();
+        if due != 0 && !model::current().is_preemptible() { 0 } else { due }
+    }
+    /// Whether a more urgent thread that becomes ready preempts the running one at once, interrupts permitting: with a
+    /// preemption due already, somebody else may be more urgent still.
+    #[inline(always)]
+    pub(crate) fn gives_way_at_once(&self) -> bool {
+        self.own() == 0 && !self.resched_wanted() && model::current().is_preemptible()
     }
     /// Where preemption was disabled, if it is.
     pub(crate) fn site(&self) -> Option<&'static Location<'static>> {
@@ -119,7 +136,7 @@ fn leave(site: Site) {
         tell::preempt_on(site);
     }
     word.count.store(count - 1, Relaxed);
-    if count == 1 && word.resched_wanted() {
+    if count == 1 && word.resched_wanted() && model::current().is_preemptible() {
         sched::preempt_if_enabled();
     }
 }
@@ -161,6 +178,38 @@ pub fn disable(cx: &mut ThreadCx) -> PreemptGuard<'_> {
     let _ = cx;
     // SAFETY: preemption is off as long as `_off`, dropped with the guard, is there.
     PreemptGuard { _off: Off::new(), cx: unsafe { AtomicCx::new() } }
+}
+
+/// A place in a long piece of work at which a more urgent thread may run first: does so if one is ready, on the models that do
+/// not preempt kernel code anyway (`none` and `voluntary`). In an atomic section it warns and does nothing.
+#[inline]
+#[track_caller]
+pub fn cond_resched(_: &mut ThreadCx) {
+    context_check::might_wait();
+    if model::current().preempts_in_cond_resched() && context_check::may_sleep() {
+        give_way_if_due();
+    }
+}
+
+/// Says that what follows may sleep, as every blocking call does itself: warns where that is forbidden, and on the model
+/// `voluntary` lets a more urgent thread run first.
+#[inline]
+#[track_caller]
+pub fn might_sleep(cx: &mut ThreadCx) {
+    context_check::might_sleep(cx);
+}
+
+/// Whether a more urgent thread waits for the running one to give way: it has to at the next point where the model lets it.
+pub fn resched_pending() -> bool {
+    thread::current().preempt.resched_wanted()
+}
+
+/// The running thread asks to be preempted, if it is due. It may sleep here.
+#[inline(always)]
+pub(crate) fn give_way_if_due() {
+    if thread::current().preempt.switch_due() != 0 {
+        sched::preempt();
+    }
 }
 
 /// Queries about the context that code runs in, callable anywhere (CX-01).

@@ -11,6 +11,7 @@ use crate::{
     board::{Board, Uart},
     cx::ThreadCx,
     irq::Irq,
+    model::{self, Model},
 };
 use core::cell::{Cell, RefCell};
 use hw::{
@@ -53,15 +54,21 @@ pub(crate) fn bootargs() -> &'static str {
 /// Boots a machine with these boot arguments and runs `body` as its main thread; exit code 0 when that returns. The
 /// order is fixed until `body` begins. The story of a run that failed ends with the kernel's last events.
 pub fn boot(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
-    boot_in_order(config, bootargs, false, body)
+    boot_in_order(None, config, bootargs, false, body)
 }
 
 /// As [`boot`], in the machine's order from the first instruction on.
 pub fn boot_interleaved(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
-    boot_in_order(config, bootargs, true, body)
+    boot_in_order(None, config, bootargs, true, body)
+}
+
+/// As [`boot`], with a kernel that is built for this model.
+pub fn boot_model(model: Model, config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    boot_in_order(Some(model), config, bootargs, false, body)
 }
 
 fn boot_in_order(
+    model: Option<Model>,
     config: Config,
     bootargs: &str,
     interleaved: bool,
@@ -73,6 +80,9 @@ fn boot_in_order(
         hw::sim::interleave(interleaved);
         *BODY.borrow_mut() = Some(Box::new(body));
         BOOTARGS.set(bootargs);
+        if let Some(model) = model {
+            model::build_for(model);
+        }
         crate::boot::start(&Boot { device_tree: 0, entry_level: 1 }, &BOARD, main)
     })
 }

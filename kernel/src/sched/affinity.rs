@@ -1,9 +1,10 @@
 //! Which CPUs may a thread run on, and how does it stay where it is for a while?
 use super::{Inner, smp};
 use crate::{
+    context_check,
     cx::ThreadCx,
     error::{Error, Result},
-    irq_flags, percpu, report,
+    irq_flags, model, percpu, preempt, report,
     thread::{self, Ref, State, ThreadId, Traits},
 };
 use core::{marker::PhantomData, sync::atomic::Ordering::Relaxed};
@@ -23,24 +24,36 @@ pub fn affinity(id: ThreadId) -> Result<CpuSet> {
 }
 
 /// Binds a thread to some CPUs. When this returns it runs on none but these; one that holds preemption off, or a
-/// [`MigrateGuard`], leaves its CPU when it can, and a caller that is not the thread itself waits for the former.
+/// [`MigrateGuard`], leaves its CPU when it can, and a caller that is not the thread itself waits for the former; and, where
+/// the model does not preempt kernel code, until the thread gives the CPU away.
 ///
 /// # Errors
 /// Nothing was changed: [`Error::NotFound`]: no such live thread. [`Error::Invalid`]: the idle thread, or none of the
 /// CPUs runs.
 pub fn set_affinity(cx: &mut ThreadCx, id: ThreadId, cpus: CpuSet) -> Result<()> {
-    let _ = cx;
     if id == ThreadId::IDLE || cpus.and(percpu::online()).is_empty() {
         return Err(Error::Invalid);
     }
     let t = thread::table::find(id).ok_or(Error::NotFound)?;
     bind(t, id, cpus)?;
+    move_now();
     // The running thread itself is preempted when its section ends, at the latest.
     while t != Ref(thread::current()) && smp::with_home(t, |q| q.running == Some(t) && !t.may_run_on(t.home())) {
         // That CPU needs the lock, too.
         (0..LOOK_AGAIN).for_each(|_| hw::cpu::relax());
+        if context_check::may_sleep() {
+            preempt::cond_resched(cx);
+        }
     }
     Ok(())
+}
+
+/// The running thread leaves a CPU on which it must not stay, also where the model does not preempt: this is its own doing.
+fn move_now() {
+    let leaves = || thread::current().traits.get().contains(Traits::LEAVES);
+    if !model::current().is_preemptible() && context_check::may_sleep() && leaves() {
+        preempt::give_way_if_due();
+    }
 }
 
 /// As [`set_affinity`], without waiting.
@@ -133,6 +146,7 @@ fn enable() {
                 me.pins.store(0, Relaxed);
                 move_on(q, me);
             });
+            move_now();
         }
         pins => me.pins.store(pins - 1, Relaxed),
     }

@@ -13,7 +13,8 @@ pub fn waits() -> u64 {
 /// The idle thread's loop.
 ///
 /// Interrupts are masked from the check to the wait: one that makes a thread ready in between is pending then, and
-/// ends the wait at once (BU-06). Unmasking takes it, and interrupt return switches to the thread.
+/// ends the wait at once (BU-06). Unmasking takes it, and interrupt return switches to the thread; where the model does not
+/// preempt there, the loop's next turn does.
 pub(crate) fn run() -> ! {
     loop {
         mask::disable();

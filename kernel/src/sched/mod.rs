@@ -13,7 +13,7 @@
 //! Interrupt entry → `wake` → interrupt return → `preempt` is the path that the whole kernel is about.
 use crate::{
     bugs::{self, Bug},
-    mask,
+    mask, model,
     percpu::{self, PerCpu},
     report,
     sync::raw::SpinWord,
@@ -41,6 +41,7 @@ pub(crate) use class::{NORMAL, Slicing, hand_over, inherit};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;
 pub(crate) use kept::{keep_state, restore_state, wake_lock_waiter};
+use preempt::leaves;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
 #[cfg(target_os = "none")]
 pub(crate) use smp::while_suspended;
@@ -251,6 +252,16 @@ fn atomic_bug() -> ! {
     );
 }
 
+/// The running thread gives the CPU away of its own accord: a preemption that is due asks for no more.
+#[inline(always)]
+fn gives_way(prev: Ref) {
+    prev.preempt.clear_resched();
+    // Where kernel code is preempted, a slice's end has had its effect before a thread gets here.
+    if !model::current().is_preemptible() {
+        prev.traits.set(prev.traits.get() - Traits::TO_TAIL);
+    }
+}
+
 /// The running thread gives the CPU away until somebody wakes it.
 ///
 /// Returns at once if it was woken since it set its state. Interrupts are as before on return.
@@ -269,7 +280,7 @@ pub(crate) fn block() {
         // SAFETY: taken above.
         unsafe { queue.unlock() };
     } else {
-        prev.preempt.clear_resched();
+        gives_way(prev);
         let next = take_next(q);
         // SAFETY: interrupts masked, queue locked, `next` taken out.
         unsafe { switch(q, prev, prev.traits.get(), next) };
@@ -288,10 +299,10 @@ pub(crate) fn yield_now() {
     let queue = &percpu::this().runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { queue.lock() };
-    prev.preempt.clear_resched();
-    match q.ready.give_way(prev, prev.level.get(), Place::Tail) {
-        // SAFETY: interrupts masked, queue locked, `next` taken out, `prev` queued.
-        Some((next, _)) => unsafe { switch(q, prev, prev.traits.get(), next) },
+    gives_way(prev);
+    match q.ready.give_way(prev, prev.level.get(), Place::Tail).map(|(next, _)| next).or_else(|| leaves(q, prev)) {
+        // SAFETY: interrupts masked, queue locked, `next` taken out, `prev` queued or on its way to another CPU.
+        Some(next) => unsafe { switch(q, prev, prev.traits.get(), next) },
         // SAFETY: taken above.
         None => unsafe { queue.unlock() },
     }

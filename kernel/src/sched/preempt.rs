@@ -62,17 +62,26 @@ fn give_way_slow(q: &mut Inner, prev: Ref) -> Option<Ref> {
     if q.idle == Some(prev) {
         return q.ready.take_first().map(|(next, _)| next);
     }
-    let traits = prev.traits.get();
-    if traits.contains(Traits::LEAVES) {
-        prev.traits.set(traits - Traits::LEAVES);
-        if super::smp::leaves(q, prev) {
-            q.outgoing = Some(prev);
-            return Some(super::take_next(q));
-        }
+    if let Some(next) = leaves(q, prev) {
+        return Some(next);
     }
+    let traits = prev.traits.get();
     let place = if traits.contains(Traits::TO_TAIL) { Place::Tail } else { Place::Head };
     prev.traits.set(traits - Traits::TO_TAIL);
     q.ready.give_way(prev, prev.level.get(), place).map(|(next, _)| next)
+}
+
+/// If the running thread is to leave this CPU, it goes to another one: who runs here then.
+pub(super) fn leaves(q: &mut Inner, prev: Ref) -> Option<Ref> {
+    let traits = prev.traits.get();
+    if !traits.contains(Traits::LEAVES) {
+        return None;
+    }
+    prev.traits.set(traits - Traits::LEAVES);
+    super::smp::leaves(q, prev).then(|| {
+        q.outgoing = Some(prev);
+        super::take_next(q)
+    })
 }
 
 /// A pending preemption, at the end of a section of the running thread.

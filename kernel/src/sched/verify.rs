@@ -1,6 +1,7 @@
 //! Is every thread where the scheduler says it is, and do the threads run that should (HC-06, SC-11)?
 use super::{CpuQueue, Inner, smp};
 use crate::{
+    model,
     percpu::{self, PerCpu},
     thread::{self, Name, Ref, State},
 };
@@ -60,7 +61,8 @@ fn queue(cpu: &'static PerCpu, q: &Inner) -> Result<(), Violation> {
     if !running.is_at(cpu) || !running.may_run_on(cpu) && q.idle != Some(running) {
         return broken("runs where it is not at home or may not run:", cpu, Some(running));
     }
-    if CpuQueue::preemptible(running) && smp::next_here(q).is_some() {
+    let next = smp::next_here(q);
+    if (q.idle == Some(running) || CpuQueue::preemptible(running)) && next.is_some() {
         return broken("runs although somebody more urgent is ready:", cpu, Some(running));
     }
     for (t, level) in q.ready.iter() {
@@ -74,6 +76,10 @@ fn queue(cpu: &'static PerCpu, q: &Inner) -> Result<(), Violation> {
             return broken("queued at another level than its own:", cpu, Some(t));
         }
         let urgency = smp::of_level(level);
+        // Whoever comes next here waits for the running thread to give way, where the model does not preempt it.
+        if Some(t) == next && !model::current().is_preemptible() {
+            continue;
+        }
         let better = |other: &'static PerCpu| t.may_run_on(other) && other.runqueue.actual() < urgency;
         if percpu::online().without(cpu.id.get()).iter().map(percpu::area).any(better) {
             return broken("ready, while a CPU that it may use runs something less urgent:", cpu, Some(t));
@@ -84,7 +90,7 @@ fn queue(cpu: &'static PerCpu, q: &Inner) -> Result<(), Violation> {
 
 impl CpuQueue {
     fn preemptible(running: Ref) -> bool {
-        running.preempt.own() == 0
+        running.preempt.own() == 0 && model::current().is_preemptible()
     }
     /// How urgent what runs here is, whatever was published.
     fn actual(&self) -> logic::balance::Urgency {

@@ -99,8 +99,7 @@ pub(super) fn ready_beside(q: &mut Inner, running: Ref, level: Level) {
 #[inline(always)]
 pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
     let me = Ref(thread::current());
-    // With a preemption due already, somebody else may be more urgent still.
-    if me.preempt.own() == 0 && !me.preempt.resched_wanted() && section.will_enable() {
+    if me.preempt.gives_way_at_once() && section.will_enable() {
         wake_or_switch(me, thread);
     } else {
         wake_masked(thread);
@@ -163,7 +162,7 @@ pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
         smp::wake_elsewhere(thread);
         return None;
     }
-    let due = me.preempt.own() == 0 && !me.preempt.resched_wanted() && me.traits.get() == Traits::PLAIN;
+    let due = me.preempt.gives_way_at_once() && me.traits.get() == Traits::PLAIN;
     let waiting = State::is_waiting(thread.state.look());
     if due && waiting && preempts(thread.level.get(), me.level.get()) {
         thread.state.set(State::Running as u32);
@@ -185,11 +184,8 @@ pub(crate) fn wake(thread: Ref) -> bool {
     let saved = mask::save();
     let woken = wake_masked(thread);
     mask::restore(saved);
-    if saved.was_enabled() {
-        let me = &thread::current().preempt;
-        if me.resched_wanted() && me.own() == 0 {
-            preempt();
-        }
+    if saved.was_enabled() && thread::current().preempt.preempt_due() != 0 {
+        preempt();
     }
     woken
 }

@@ -136,8 +136,8 @@ pub(super) unsafe fn finish_switch() {
             place(t);
         }
         balance(here);
-        // Somebody more urgent may have been pulled: then it runs first.
-        if thread::current().preempt.preempt_due() == 0 || is_failing() {
+        // Somebody more urgent may have been pulled: then it runs first. Whatever the model: the switch is still going on.
+        if thread::current().preempt.switch_due() == 0 || is_failing() {
             return;
         }
         let Some((prev, next)) = prepare_preemption() else { return };

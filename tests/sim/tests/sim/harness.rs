@@ -1,6 +1,6 @@
 //! What every simulated test needs: boot a machine, count, log, and look at the outcome.
 use hw::sim::{Config, End, Outcome};
-use kernel::{Policy, ThreadCx};
+use kernel::{Policy, ThreadCx, model::Model};
 
 /// Boots one CPU, runs `body` as a fair thread called "main", and expects it to return.
 #[track_caller]
@@ -29,6 +29,18 @@ pub fn verify(cx: &mut ThreadCx) {
         hw::sim::spend(100);
     }
     panic!("the other CPUs do not come to rest");
+}
+
+/// As [`run_with`], with a kernel that is built for this model, on a machine whose counter counts nanoseconds.
+#[track_caller]
+pub fn run_model(model: Model, config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let config = Config { frequency: 1_000_000_000, ..config };
+    let outcome = kernel::simulation::boot_model(model, config, bootargs, |cx| {
+        body(cx);
+        verify(cx);
+    });
+    assert_eq!(outcome.end, End::Exit(0), "{}: console:\n{}\n{}", model.name(), outcome.console, outcome.story);
+    outcome
 }
 
 /// As [`run_with`], for a body that leaves behind what cannot be verified, and says why.

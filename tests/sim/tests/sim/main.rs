@@ -30,6 +30,8 @@ mod lock_stress;
 mod locks;
 mod log;
 mod machine;
+mod models;
+mod models_kept;
 mod mutex;
 mod percpu_lines;
 mod policy;
