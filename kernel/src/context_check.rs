@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     mask, model, preempt, report, thread,
 };
-use core::panic::Location;
+use core::{cell::Cell, panic::Location};
 
 /// Whether sleeping is allowed: nothing disabled preemption or interrupts.
 #[inline(always)]
@@ -28,12 +28,90 @@ pub(crate) fn might_sleep(_: &ThreadCx) {
     }
 }
 
-/// Reports what may make the caller wait, but not sleep for long, where that is forbidden. The caller may have announced a wait: it is kept.
+/// Reports the use of what sleeps under `rt` and spins elsewhere, where `rt` would not allow it: so a mistake is found under
+/// every model (LM-02). The caller may have announced a wait: it is kept.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn might_wait() {
-    if !may_sleep() {
-        violation(Location::caller());
+    if !may_wait() {
+        wait_violation(Location::caller());
+    }
+}
+
+/// Whether nothing but sections of spinlocks and local locks has disabled preemption and interrupts.
+#[inline(always)]
+fn may_wait() -> bool {
+    if model::current().rt() { may_sleep() } else { may_spin() }
+}
+fn may_spin() -> bool {
+    let me = thread::current();
+    if hw::cpu::in_interrupt() {
+        return me.spins.ordinary.get();
+    }
+    me.preempt.count().depth() == me.spins.depth.get() && (mask::enabled() || me.spins.masks.get())
+}
+
+/// The spinning sections of a thread, where they spin; its own, and those of interrupts on its CPU.
+pub(crate) struct SpinDepth {
+    /// How many, each with preemption off.
+    depth: Cell<u32>,
+    /// One of them has masked interrupts.
+    masks: Cell<bool>,
+    /// An ordinary handler runs in an interrupt on top of the thread.
+    ordinary: Cell<bool>,
+}
+impl SpinDepth {
+    pub(crate) const fn new() -> Self {
+        Self { depth: Cell::new(0), masks: Cell::new(false), ordinary: Cell::new(false) }
+    }
+}
+
+/// A spinning section is open until this is dropped.
+pub(crate) struct Spins(bool);
+impl Spins {
+    /// `masks`: the section has masked interrupts, which were enabled.
+    pub(crate) fn begin(masks: bool) -> Self {
+        let spins = &thread::current().spins;
+        spins.depth.set(spins.depth.get() + 1);
+        if masks {
+            spins.masks.set(true);
+        }
+        Self(masks)
+    }
+}
+impl Drop for Spins {
+    fn drop(&mut self) {
+        let spins = &thread::current().spins;
+        spins.depth.set(spins.depth.get().saturating_sub(1));
+        if self.0 {
+            spins.masks.set(false);
+        }
+    }
+}
+
+/// Runs an ordinary handler in a hard interrupt, where it may spin: under `rt` it would be in a thread.
+pub(crate) fn ordinary<R>(f: impl FnOnce() -> R) -> R {
+    let ordinary = &thread::current().spins.ordinary;
+    let before = ordinary.replace(true);
+    let result = f();
+    ordinary.set(before);
+    result
+}
+
+#[cold]
+#[inline(never)]
+fn wait_violation(site: &'static Location<'static>) {
+    let me = thread::current();
+    if report::once_a_second(site) {
+        report::warn!(
+            "invalid wait context at {}: in_hardirq {}, irqs_disabled {}, preempt count {:#x}, thread {}, preemption disabled at {}",
+            report::Site(Some(site)),
+            u8::from(hw::cpu::in_interrupt()),
+            u8::from(!mask::enabled()),
+            me.preempt.count().0,
+            me.name(),
+            report::Site(me.preempt.site())
+        );
     }
 }
 

@@ -25,6 +25,7 @@ extern crate alloc;
 
 mod atomic_word;
 pub mod bench;
+pub mod bh;
 pub mod board;
 pub mod boot;
 pub mod bootargs;

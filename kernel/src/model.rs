@@ -8,6 +8,7 @@
 //! | interrupt return and the end of a section preempt kernel code | no | no | yes | yes | yes |
 //! | ordinary interrupt handlers run in threads | `threadirqs` | `threadirqs` | `threadirqs` | always | always |
 //! | a forced handler runs with interrupts | off | off | off | on | on |
+//! | disabling bottom halves is | part of the preempt count | the same | the same | a lock that sleeps | a lock that sleeps |
 //! | spinlocks and local locks | spin | spin | spin | spin | sleep, with priority inheritance |
 //!
 //! The model is chosen when the image is built, by the kernel's feature `model-none`, `model-voluntary`, `model-full` or
@@ -87,6 +88,11 @@ impl Model {
     pub const fn forced_handlers_are_interruptible(self) -> bool {
         matches!(self, Self::Rtb | Self::Rt)
     }
+    /// Disabling bottom halves is a lock of the CPU's that sleeps, with priority inheritance.
+    #[inline(always)]
+    pub const fn bh_is_a_lock(self) -> bool {
+        matches!(self, Self::Rtb | Self::Rt)
+    }
     /// The real-time model: spinlocks and local locks sleep, with priority inheritance.
     #[inline(always)]
     pub const fn rt(self) -> bool {
@@ -161,12 +167,13 @@ mod tests {
     /// PM-01: the table of the models, row by row.
     #[test]
     fn every_model_answers_as_the_table_says() {
-        let rows: [(Answer, [bool; 5]); 6] = [
+        let rows: [(Answer, [bool; 5]); 7] = [
             (Model::is_preemptible, [false, false, true, true, true]),
             (Model::preempts_in_cond_resched, [true, true, false, false, false]),
             (Model::preempts_in_might_sleep, [false, true, false, false, false]),
             (Model::forces_threads, [false, false, false, true, true]),
             (Model::forced_handlers_are_interruptible, [false, false, false, true, true]),
+            (Model::bh_is_a_lock, [false, false, false, true, true]),
             (Model::rt, [false, false, false, false, true]),
         ];
         for (n, (answer, expected)) in rows.into_iter().enumerate() {

@@ -3,6 +3,7 @@
 //! The area is reached through a register, so only code that cannot migrate may keep a reference to it: it is opened
 //! with a token that pins. What is in it is either changed with interrupts masked by its own CPU, or locked.
 use crate::{
+    bh,
     cx::{AtomicCx, PinnedAt},
     irq, log, sched, time,
 };
@@ -33,6 +34,8 @@ pub struct PerCpu {
     pub(crate) redistributor: Cell<Option<&'static Redistributor>>,
     /// Log records of this CPU.
     pub(crate) log: log::CpuLog,
+    /// Bottom halves.
+    pub(crate) bh: bh::CpuBh,
     /// Times that it went to wait for an interrupt.
     pub(crate) waits: core::sync::atomic::AtomicU64,
     /// What its latency tracers know.
@@ -54,6 +57,7 @@ impl PerCpu {
             irqs: irq::CpuCounts::new(),
             redistributor: Cell::new(None),
             log: log::CpuLog::new(),
+            bh: bh::CpuBh::new(),
             waits: core::sync::atomic::AtomicU64::new(0),
             #[cfg(any(feature = "latency", not(target_os = "none")))]
             latency: crate::latency::CpuLatency::new(),

@@ -141,6 +141,28 @@ fn leave(site: Site) {
     }
 }
 
+/// Bottom halves are disabled once more, where that is part of the count.
+pub(crate) fn bh_disable() {
+    let word = &thread::current().preempt;
+    match word.count().bh_disable() {
+        (_, Some(_)) => report::bug!("preempt count overflow"),
+        (count, None) => word.count.store(count.0 & !HARDIRQ, Relaxed),
+    }
+    compiler_fence(SeqCst);
+}
+/// Undoes one [`bh_disable`].
+pub(crate) fn bh_enable() {
+    compiler_fence(SeqCst);
+    let word = &thread::current().preempt;
+    match word.count().bh_enable() {
+        (_, Some(_)) => report::warn!("bottom halves enabled without a disable"),
+        (count, None) => word.count.store(count.0 & !HARDIRQ, Relaxed),
+    }
+    if word.preempt_due() != 0 {
+        sched::preempt_if_enabled();
+    }
+}
+
 #[cold]
 #[track_caller]
 fn deep(word: &Preempt) {
@@ -226,6 +248,15 @@ pub mod context {
     /// In a hard interrupt handler?
     pub fn in_hardirq() -> bool {
         thread::current().preempt.count().in_hardirq()
+    }
+    /// Are bottom halves being served here, or disabled?
+    pub fn in_softirq() -> bool {
+        let me = thread::current();
+        me.bh.is_on() || me.preempt.count().in_softirq()
+    }
+    /// Is a bottom half being served here?
+    pub fn in_serving_softirq() -> bool {
+        thread::current().preempt.count().in_serving_softirq()
     }
     /// In a thread's own code?
     pub fn in_task() -> bool {

@@ -4,15 +4,18 @@
 //! [`Semaphore`] for a count. Every wait goes through [`wait`], which is where lost wake-ups are ruled out.
 
 mod completion;
+mod local_lock;
 mod lock;
 pub mod mutex;
 pub(crate) mod raw;
 pub(crate) mod rtmutex;
 mod semaphore;
+mod short;
 mod spinlock;
 pub(crate) mod wait;
 
 pub use completion::Completion;
+pub use local_lock::{LocalGuard, LocalLock};
 pub use lock::{Guard, Lock};
 pub use mutex::{Mutex, MutexGuard};
 pub use raw::{RawGuard, RawSpinLock};

@@ -159,6 +159,10 @@ impl<T, L: Level> RawSpinLock<T, L> {
         // SAFETY: the caller's promise.
         unsafe { &*self.value.get() }
     }
+    /// The word alone, for a lock that spins under some models and sleeps under others.
+    pub(crate) fn word(&self) -> &SpinWord {
+        &self.word
+    }
     /// Whether somebody holds it; out of date as soon as it is known.
     pub fn is_locked(&self) -> bool {
         self.word.is_held()

@@ -1,15 +1,16 @@
 //! How do short sections exclude each other, also those of ordinary interrupt handlers? The spinlock (LK-02).
 //!
 //! Under the `rt` model it spins in name only: it is a lock with priority inheritance whose waiters sleep, keeping the state
-//! that they have announced; its holder can be preempted, but not migrated, and interrupts stay enabled.
+//! that they have announced; its holder can be preempted, but not migrated, and interrupts stay enabled. Under the others it
+//! spins, with preemption off, and interrupts too if ordinary interrupt handlers take it.
 use super::{
     lock::{Exclusive, Guard, Lock, Release},
     rtmutex::{Class, RtMutex},
+    short::{Held, Masks},
 };
 use crate::{
     context_check,
-    cx::{Irq, Level, SpinContext, SpinCx},
-    sched,
+    cx::{Irq, Level, SpinContext, SpinCx, Thread},
     thread::ThreadId,
 };
 use core::marker::PhantomData;
@@ -21,8 +22,24 @@ pub struct Spinning<L> {
 }
 /// What a holder of a spinlock has: the token of its section.
 pub struct SpinHeld<'c, L> {
+    held: Held,
     cx: SpinCx<'c>,
     level: PhantomData<fn(L)>,
+}
+
+/// What a spinlock of this level masks where it spins.
+pub trait SpinLevel: Level {
+    #[doc(hidden)]
+    const MASKS_INTERRUPTS: bool;
+}
+impl SpinLevel for Thread {
+    const MASKS_INTERRUPTS: bool = false;
+}
+impl SpinLevel for Irq {
+    const MASKS_INTERRUPTS: bool = true;
+}
+const fn masks<L: SpinLevel>() -> Masks {
+    if L::MASKS_INTERRUPTS { Masks::Interrupts } else { Masks::Preemption }
 }
 
 /// A value that is used in short sections, which do not sleep but may be preempted under `rt`. `L`: the most urgent context
@@ -38,22 +55,21 @@ unsafe impl<T: Send, L> Sync for Lock<T, Spinning<L>> {}
 impl<L> Release<Spinning<L>> for SpinHeld<'_, L> {
     #[inline(always)]
     fn release(&mut self, backend: &Spinning<L>) {
-        backend.lock.unlock();
-        sched::unpin();
+        self.held.end(&backend.lock);
     }
 }
 impl<L> Exclusive for SpinHeld<'_, L> {}
 
-impl<T, L: Level> SpinLock<T, L> {
+impl<T, L: SpinLevel> SpinLock<T, L> {
     /// A free spinlock. In reports its name is the place of this call.
     #[track_caller]
     pub const fn new(value: T) -> Self {
         Self::with_backend(Spinning { lock: RtMutex::new(Class::SpinLock), level: PhantomData }, value)
     }
     #[inline(always)]
-    fn held<'l, 'c>(&'l self) -> SpinGuard<'l, 'c, T, L> {
+    fn held<'l, 'c>(&'l self, held: Held) -> SpinGuard<'l, 'c, T, L> {
         // SAFETY: its callers have just taken the lock, in a context whose token is borrowed for as long as the guard is there.
-        unsafe { self.guard(SpinHeld { cx: SpinCx::new(), level: PhantomData }) }
+        unsafe { self.guard(SpinHeld { held, cx: SpinCx::new(), level: PhantomData }) }
     }
     /// Takes it.
     #[inline]
@@ -61,28 +77,20 @@ impl<T, L: Level> SpinLock<T, L> {
     pub fn lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> SpinGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
-        sched::pin();
-        if !self.backend.lock.try_fast() {
-            self.lock_slow();
-        }
-        self.held()
-    }
-    #[inline(never)]
-    fn lock_slow(&self) {
-        sched::keep_state();
-        self.backend.lock.lock_keeping_state();
-        sched::restore_state();
+        let held = Held::open(masks::<L>());
+        held.acquire(&self.backend.lock);
+        self.held(held)
     }
     /// Takes it if it is free and nobody more urgent waits.
     #[track_caller]
     pub fn try_lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<SpinGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
-        sched::pin();
-        if self.backend.lock.try_lock() {
-            return Some(self.held());
+        let mut held = Held::open(masks::<L>());
+        if held.try_acquire(&self.backend.lock) {
+            return Some(self.held(held));
         }
-        sched::unpin();
+        held.close();
         None
     }
     /// Runs `f` with the value and the token of the section.
@@ -93,7 +101,7 @@ impl<T, L: Level> SpinLock<T, L> {
         let (value, cx) = guard.split();
         f(value, cx)
     }
-    /// The thread that holds it; out of date as soon as it is known, unless that is the caller.
+    /// The thread that holds it, under `rt`; out of date as soon as it is known, unless that is the caller.
     pub fn owner(&self) -> Option<ThreadId> {
         self.backend.lock.owner()
     }

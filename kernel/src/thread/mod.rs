@@ -4,6 +4,8 @@
 //! freed memory. Its fields are grouped by what guards them.
 use crate::{
     atomic_word::Word32,
+    bh,
+    context_check::SpinDepth,
     cx::ThreadCx,
     error::{Error, Result},
     percpu::{self, PerCpu},
@@ -135,6 +137,8 @@ pub struct Thread {
     // The running thread's own, changed only by the CPU that runs it.
     pub(crate) preempt: Preempt,
     pub(crate) context: Context,
+    pub(crate) spins: SpinDepth,
+    pub(crate) bh: bh::Disabled,
 
     // Changed under the lock of its home's run queue.
     /// The CPU whose run queue's lock guards this group: it runs there, is ready there, or was there last.
@@ -216,6 +220,8 @@ impl Thread {
         Self {
             preempt: Preempt::new(0),
             context: Context::empty(),
+            spins: SpinDepth::new(),
+            bh: bh::Disabled::new(),
             state: Announced::new(Word32::new(State::Dead as u32)),
             home: AtomicPtr::new(core::ptr::null_mut()),
             affinity: Cell::new(CpuSet::ALL),

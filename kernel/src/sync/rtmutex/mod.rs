@@ -28,7 +28,7 @@ use crate::{
     irq_flags::Off,
     report, sched,
     sync::{
-        raw::{RawGuard, RawSpinLock},
+        raw::{RawGuard, RawSpinLock, SpinWord},
         wait::{self, Limits},
     },
     thread::{self, Ref, State, ThreadId, table},
@@ -171,12 +171,16 @@ pub(crate) fn waits_for(thread: Ref) -> Option<&'static str> {
 pub(crate) enum Class {
     Mutex,
     SpinLock,
+    LocalLock,
+    Bh,
 }
 impl Class {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Class::Mutex => "mutex",
             Class::SpinLock => "spinlock",
+            Class::LocalLock => "local_lock",
+            Class::Bh => "bh",
         }
     }
     /// Whether it is what spins under the other models, so that its waiters keep their state.
@@ -228,6 +232,12 @@ impl RtMutex {
     }
     fn as_ref(&self) -> LockRef {
         LockRef(NonNull::from(self))
+    }
+    /// The word on which a lock spins under the models where its like does not sleep: the wait lock's, which nobody else needs
+    /// there.
+    #[inline(always)]
+    pub(crate) fn spin_word(&self) -> &SpinWord {
+        self.waiters.word()
     }
     /// Takes it if it is free and nobody waits for it.
     #[inline(always)]

@@ -1,0 +1,133 @@
+//! How does a thread keep bottom halves off its CPU for a while? (SI-04)
+//!
+//! Under `rt` and `rtb` disabling them is a lock: the first level takes its CPU's, which sleeps and lends priority, and pins the
+//! thread; further levels count. The section can be preempted. Who cannot sleep there, because preemption is off
+//! already, only counts: nobody else of this CPU can come in between (Linux `kernel/softirq.c`, `__local_bh_disable_ip`).
+//! Under the other models it is a part of the preempt count, and the section is not preempted.
+use crate::{
+    context_check,
+    cx::{SpinContext, SpinCx},
+    mask, model, percpu, preempt, report, sched,
+    sync::rtmutex::{Class, RtMutex},
+    thread,
+};
+use core::{cell::Cell, marker::PhantomData};
+
+/// A thread's own part, where the section is a lock.
+pub(crate) struct Disabled {
+    /// How often it has disabled them.
+    depth: Cell<u32>,
+    /// It holds its CPU's lock.
+    locked: Cell<bool>,
+}
+impl Disabled {
+    pub(crate) const fn new() -> Self {
+        Self { depth: Cell::new(0), locked: Cell::new(false) }
+    }
+    /// Whether it has disabled them.
+    pub(crate) fn is_on(&self) -> bool {
+        self.depth.get() != 0
+    }
+}
+
+/// A CPU's part.
+pub(crate) struct CpuBh {
+    lock: RtMutex,
+    /// As its holder's depth.
+    depth: Cell<u32>,
+}
+// SAFETY: `depth` is the holder's, who stays on the CPU.
+unsafe impl Sync for CpuBh {}
+impl CpuBh {
+    pub(crate) const fn new() -> Self {
+        Self { lock: RtMutex::new(Class::Bh), depth: Cell::new(0) }
+    }
+}
+
+/// Bottom halves are disabled on this CPU until this is dropped.
+#[must_use = "they are enabled again as soon as this is dropped"]
+pub struct BhGuard<'c> {
+    cx: SpinCx<'c>,
+    _off: Off,
+}
+impl<'c> BhGuard<'c> {
+    /// The token of the section.
+    pub fn cx(&mut self) -> &mut SpinCx<'c> {
+        &mut self.cx
+    }
+}
+
+/// Disables bottom halves on this CPU until the guard is dropped; guards nest.
+#[track_caller]
+pub fn disable<C: SpinContext>(cx: &mut C) -> BhGuard<'_> {
+    let _ = cx;
+    // SAFETY: nothing sleeps in the section, whose guard borrows the token of the context.
+    BhGuard { cx: unsafe { SpinCx::new() }, _off: Off::new() }
+}
+
+/// The section; its drop ends it.
+pub(crate) struct Off(PhantomData<*mut ()>);
+impl Off {
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        if hw::cpu::in_interrupt() || !mask::enabled() {
+            report::warn!("bottom halves disabled with interrupts off, by {}", thread::current().name());
+        }
+        if model::current().bh_is_a_lock() {
+            enter()
+        } else {
+            preempt::bh_disable()
+        }
+        Self(PhantomData)
+    }
+}
+impl Drop for Off {
+    fn drop(&mut self) {
+        if hw::cpu::in_interrupt() || !mask::enabled() {
+            report::warn!("bottom halves enabled with interrupts off, by {}", thread::current().name());
+        }
+        if model::current().bh_is_a_lock() { leave() } else { preempt::bh_enable() }
+    }
+}
+
+fn enter() {
+    let mine = &thread::current().bh;
+    if mine.depth.get() == 0 {
+        sched::pin();
+        let cpu = &percpu::this().bh;
+        if context_check::may_sleep() {
+            if !cpu.lock.try_fast() {
+                sched::keep_state();
+                cpu.lock.lock_keeping_state();
+                sched::restore_state();
+            }
+            mine.locked.set(true);
+        } else if cpu.depth.get() != 0 {
+            report::warn!(
+                "bottom halves disabled with preemption off, in somebody's section, by {}",
+                thread::current().name()
+            );
+        }
+    }
+    mine.depth.set(mine.depth.get() + 1);
+    let cpu = &percpu::this().bh;
+    cpu.depth.set(cpu.depth.get() + 1);
+}
+
+fn leave() {
+    let mine = &thread::current().bh;
+    let cpu = &percpu::this().bh;
+    mine.depth.set(mine.depth.get() - 1);
+    cpu.depth.set(cpu.depth.get() - 1);
+    if mine.depth.get() == 0 {
+        if mine.locked.replace(false) {
+            cpu.lock.unlock();
+        }
+        sched::unpin();
+    }
+}
+
+/// The thread that holds a CPU's lock, if somebody does.
+pub fn owner(cpu: usize) -> Option<thread::ThreadId> {
+    percpu::area(cpu).bh.lock.owner()
+}

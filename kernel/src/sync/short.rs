@@ -1,0 +1,83 @@
+//! How is a lock held that sleeps under `rt` and spins under the other models? What spinlocks and local locks share.
+//!
+//! | | `none` to `rtb` | `rt` |
+//! |---|---|---|
+//! | whoever waits | spins | sleeps, lends its priority, and keeps the state that it has announced |
+//! | the holder | preemption off; interrupts too, for what interrupts take | preemptible, pinned to its CPU |
+//!
+//! Each kind of lock says what is masked ([`Masks`]); under `rt` nothing is.
+use super::rtmutex::RtMutex;
+use crate::{context_check::Spins, irq_flags, model, preempt, sched};
+
+/// What a lock masks where it spins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Masks {
+    Preemption,
+    Interrupts,
+}
+
+/// A section of such a lock. It is ended by [`Self::end`], which gives the lock back, or by [`Self::close`].
+pub(crate) struct Held {
+    // Dropped in this order, each where there is one.
+    irqs: Option<irq_flags::Off>,
+    preemption: Option<preempt::Off>,
+    spins: Option<Spins>,
+}
+
+impl Held {
+    /// Opens the section, before the lock is taken: from here on the thread stays on its CPU.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn open(masks: Masks) -> Self {
+        if model::current().rt() {
+            sched::pin();
+            return Self { irqs: None, preemption: None, spins: None };
+        }
+        let preemption = preempt::Off::new();
+        let irqs = (masks == Masks::Interrupts).then(irq_flags::Off::new);
+        let spins = Spins::begin(irqs.as_ref().is_some_and(irq_flags::Off::will_enable));
+        Self { irqs, preemption: Some(preemption), spins: Some(spins) }
+    }
+    /// Ends a section in which no lock was taken, or after it was given back.
+    #[inline(always)]
+    pub(crate) fn close(&mut self) {
+        if model::current().rt() {
+            sched::unpin();
+        } else {
+            self.spins = None;
+            self.irqs = None;
+            self.preemption = None;
+        }
+    }
+    /// Takes the lock.
+    #[inline(always)]
+    pub(crate) fn acquire(&self, lock: &RtMutex) {
+        if !model::current().rt() {
+            lock.spin_word().acquire();
+        } else if !lock.try_fast() {
+            sleep(lock);
+        }
+    }
+    /// Takes the lock if it is free, and nobody more urgent waits for it.
+    #[inline(always)]
+    pub(crate) fn try_acquire(&self, lock: &RtMutex) -> bool {
+        if model::current().rt() { lock.try_lock() } else { lock.spin_word().try_acquire() }
+    }
+    /// Gives the lock back and ends the section.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, lock: &RtMutex) {
+        if model::current().rt() {
+            lock.unlock();
+        } else {
+            lock.spin_word().release();
+        }
+        self.close();
+    }
+}
+
+#[inline(never)]
+fn sleep(lock: &RtMutex) {
+    sched::keep_state();
+    lock.lock_keeping_state();
+    sched::restore_state();
+}
