@@ -7,8 +7,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tophalf::{
-    build, failure,
-    image::table::TestEntry,
+    failure,
+    image::{
+        build::{Recipe, build_recipe},
+        model::Model,
+        table::TestEntry,
+    },
     qemu::Qemu,
     suite::{all::IMAGE, latency::Longest, run::run},
 };
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn trials(longest: &Arc<Mutex<Longest>>) -> anyhow::Result<Vec<Trial>> {
-    let image = build(IMAGE)?;
+    let image = build_recipe(&Recipe { model: Model::of_environment()?, ..Recipe::package(IMAGE) })?;
     // Before the trials, which run in parallel: an installation has to be told about once, and to fail once.
     Qemu::ensure()?;
     let trial = |test: TestEntry| {

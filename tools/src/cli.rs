@@ -1,5 +1,6 @@
 //! What can be typed? The commands, their options and their help.
 
+use crate::{failure::Failure, image::model::Model, qemu::Bootargs};
 use clap::{Args, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf};
 
@@ -57,8 +58,26 @@ pub struct BoardArgs {
     pub board: String,
 }
 
+/// What an image is built for.
+#[derive(Args, Clone, Debug)]
+pub struct ModelArgs {
+    /// The kernel's preemption model [default: rt]
+    #[arg(id = "model", long = "model", value_name = "MODEL", value_enum)]
+    pub models: Vec<Model>,
+}
+
+impl ModelArgs {
+    /// The one model that was asked for.
+    pub fn chosen(&self) -> Result<Model, Failure> {
+        Model::chosen(&self.models, &[])
+    }
+}
+
 /// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
 const MAX_CPUS: i64 = 8;
+
+/// Features of the default image.
+const FEATURES: [&str; 6] = ["latency", "trace", "model-none", "model-voluntary", "model-full", "model-rtb"];
 
 /// Options of `run`.
 #[derive(Args, Clone, Debug)]
@@ -66,6 +85,9 @@ pub struct RunArgs {
     /// Where to run
     #[command(flatten)]
     pub board: BoardArgs,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Number of CPUs, 1 to 8
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_CPUS))]
     pub smp: u32,
@@ -85,15 +107,19 @@ pub struct RunArgs {
     /// The least urgent log records to show: error, warn, info or debug
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug"])]
     pub loglevel: Option<String>,
+    /// More boot arguments for the kernel, such as 'preempt=none threadirqs'; blanks in a value need quotes around it, and
+    /// %XX stands for the character with that number
+    #[arg(long, value_name = "ARGUMENTS", value_parser = Bootargs::parse, default_value = "", hide_default_value = true)]
+    pub bootargs: Bootargs,
     /// End the run after so many seconds, with status 124 [default: none; 120 with --exec]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
     /// Build tracers into the image: `latency` (a shell command shows the longest sections with interrupts or preemption
-    /// off), `trace` (the event log)
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = ["latency", "trace"])]
+    /// off), `trace` (the event log); or a preemption model, `model-full` and so on
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = FEATURES)]
     pub features: Vec<String>,
     /// Run this ELF file instead of building the default image
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub elf: Option<PathBuf>,
     /// More arguments for QEMU, such as `-- -d int -D qemu.log`
     #[arg(last = true, value_name = "QEMU ARGUMENTS")]
@@ -121,6 +147,9 @@ pub struct TestArgs {
     /// List the tests
     #[arg(long)]
     pub list: bool,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 /// Options of `bench`.
@@ -129,6 +158,9 @@ pub struct BenchArgs {
     /// Print `[{"id","value","max","gate","goal","unit"}]` instead of the table
     #[arg(long)]
     pub json: bool,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 /// Options of `lab`.
@@ -136,6 +168,9 @@ pub struct BenchArgs {
 pub struct LabArgs {
     /// Which study
     pub name: Option<String>,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 /// Options of `image`.
@@ -144,6 +179,9 @@ pub struct ImageArgs {
     /// For which board
     #[command(flatten)]
     pub board: BoardArgs,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Also write the flat binary (arm64 Image format) that a boot loader takes
     #[arg(long, value_name = "OUT")]
     pub raw: Option<PathBuf>,
@@ -192,6 +230,35 @@ mod tests {
             assert_eq!(smp(number).unwrap_err().exit_code(), i32::from(crate::failure::USAGE), "{number}");
         }
         assert!(smp("9").unwrap_err().to_string().contains("9 is not in 1..=8"));
+    }
+
+    /// PM-01: every command that builds an image takes a model, and none that does not exist.
+    #[test]
+    fn images_of_every_model() {
+        for command in ["run", "test", "bench", "lab", "image"] {
+            let parse = |words: &[&str]| Cli::try_parse_from(["tophalf", command].iter().chain(words));
+            for model in Model::ALL {
+                assert!(parse(&["--model", model.name()]).is_ok(), "{command} {}", model.name());
+            }
+            let error = parse(&["--model", "bogus"]).unwrap_err();
+            assert_eq!(error.exit_code(), i32::from(crate::failure::USAGE));
+            let text = error.to_string();
+            assert!(text.contains("'bogus'") && text.contains("none, voluntary, full, rtb, rt"), "{text}");
+        }
+        let cli = Cli::parse_from(["tophalf", "run", "--model", "none", "--model", "full"]);
+        let Some(Command::Run(args)) = cli.command else { panic!("not run") };
+        assert_eq!(args.model.models, [Model::None, Model::Full]);
+        assert!(Cli::try_parse_from(["tophalf", "run", "--features", "trace,model-full"]).is_ok());
+        assert!(Cli::try_parse_from(["tophalf", "run", "--model", "rt", "--elf", "x"]).is_err());
+    }
+
+    #[test]
+    fn boot_arguments_are_checked() {
+        let run = |text: &str| Cli::try_parse_from(["tophalf", "run", "--bootargs", text]);
+        assert!(run("preempt=none threadirqs").is_ok());
+        let error = run("x=\"y").unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(crate::failure::USAGE));
+        assert!(error.to_string().contains("x=\"y"), "{error}");
     }
 
     #[test]

@@ -10,7 +10,11 @@ use crate::{
     cli::BenchArgs,
     console::{Input, Session},
     failure::{FAILED, Failure},
-    image::{Image, build::build, size},
+    image::{
+        Image,
+        build::{Recipe, build_recipe},
+        size,
+    },
     qemu::{Bootargs, Console, Machine, boot::BACKSTOP},
     say::{print, say},
     stream::Renderer,
@@ -40,10 +44,11 @@ fn measure(image: &Image, command: &str, smp: u32) -> Result<Vec<Row>> {
 
 /// Carries the command out.
 pub fn execute(args: &BenchArgs) -> Result<u8> {
-    let image = build(DEFAULT_IMAGE)?;
+    let model = args.model.chosen()?;
+    let image = build_recipe(&Recipe { model, ..Recipe::package(DEFAULT_IMAGE) })?;
     let mut rows = measure(&image, "bench", 1)?;
     rows.extend(measure(&image, "bench ipi", 2)?);
-    let longest = all::longest()?;
+    let longest = all::longest(model)?;
     let section = longest.of(Kind::IrqsOff).ok_or_else(|| Failure::new("no on-target test found a section"))?;
     rows.push(Row { id: IRQS_OFF.into(), value: section.length, max: section.length, unit: "instructions".into() });
     let bytes = size::text(&image)?;

@@ -3,8 +3,10 @@
 use super::{DEFAULT_IMAGE, check_board};
 use crate::{
     cli::ImageArgs,
-    image::build::build,
-    image::flat,
+    image::{
+        build::{Recipe, build_recipe},
+        flat,
+    },
     say::{print, say},
 };
 use anyhow::{Context, Result};
@@ -12,7 +14,7 @@ use anyhow::{Context, Result};
 /// Carries the command out.
 pub fn execute(args: &ImageArgs) -> Result<u8> {
     check_board(&args.board.board)?;
-    let image = build(DEFAULT_IMAGE)?;
+    let image = build_recipe(&Recipe { model: args.model.chosen()?, ..Recipe::package(DEFAULT_IMAGE) })?;
     print(image.elf.display())?;
     if let Some(out) = &args.raw {
         let bytes = flat::binary(&image)?;

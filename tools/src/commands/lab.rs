@@ -5,7 +5,7 @@ use crate::{
     cli::LabArgs,
     console::{Input, Session},
     failure::{Failure, USAGE},
-    image::build::build,
+    image::build::{Recipe, build_recipe},
     qemu::{Bootargs, Console, Machine, boot::BACKSTOP},
     say::print,
     stream::{Renderer, split::Split},
@@ -30,7 +30,7 @@ pub fn execute(args: &LabArgs) -> Result<u8> {
             .hint("`cargo run -- lab` lists the labs")
             .into());
     }
-    let image = build(PACKAGE)?;
+    let image = build_recipe(&Recipe { model: args.model.chosen()?, ..Recipe::package(PACKAGE) })?;
     let machine = Machine::deterministic(&image, Bootargs::default().with("lab", name), Console::Uart);
     let session = Session { machine: &machine, input: Input::None, limit: Some(BACKSTOP) };
     Ok(status(session.run(&mut Renderer::new(&image)?, &mut Split::standard())?, session.limit))

@@ -8,6 +8,7 @@ use crate::{
     image::{
         Image,
         build::{Recipe, build_recipe},
+        model::Model,
     },
     qemu::{Bootargs, Console, Machine},
     say::say,
@@ -29,8 +30,11 @@ pub fn execute(args: &RunArgs) -> Result<u8> {
         Some(elf) if elf.is_file() => Image { elf: elf.clone() },
         Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
         None => {
-            let features: Vec<&str> = args.features.iter().map(String::as_str).collect();
-            build_recipe(&Recipe { features: &features, ..Recipe::package(DEFAULT_IMAGE) })?
+            let model = Model::chosen(&args.model.models, &args.features)?;
+            // The model's own is the recipe's to add.
+            let others = args.features.iter().map(String::as_str).filter(|&f| Some(f) != model.feature());
+            let features: Vec<&str> = others.collect();
+            build_recipe(&Recipe { features: &features, model, ..Recipe::package(DEFAULT_IMAGE) })?
         }
     };
     let machine = machine(args, &image);
@@ -59,6 +63,7 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
     if let Some(level) = &args.loglevel {
         bootargs = bootargs.with("loglevel", level);
     }
+    bootargs.extend(args.bootargs.clone());
     if let Some(lines) = &args.exec {
         bootargs = bootargs.with("exec", lines);
     }

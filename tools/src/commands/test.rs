@@ -1,6 +1,6 @@
 //! `test`: how is one on-target test run again? `cargo test` runs everything; this runs only what needs QEMU.
 
-use crate::{cli::TestArgs, failure::FAILED, project};
+use crate::{cli::TestArgs, failure::FAILED, image::model, project};
 use anyhow::{Context, Result};
 use std::process::Command;
 
@@ -9,6 +9,7 @@ pub fn execute(args: &TestArgs) -> Result<u8> {
     // The cargo that runs this tool, so that the test runner is built by the same one.
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(project::root()?).args(["test", "--package", "tests", "--test", "target", "--"]);
+    cargo.env(model::VARIABLE, args.model.chosen()?.name());
     cargo.args(&args.filter);
     cargo.args(args.exact.then_some("--exact")).args(args.list.then_some("--list"));
     let status = cargo.status().context("cannot start cargo")?;

@@ -1,6 +1,6 @@
 //! How is an image built? By a cargo inside this one, with a clean environment and its own target directory.
 
-use super::{Image, progress, store};
+use super::{Image, model::Model, progress, store};
 use crate::{
     failure::Failure,
     project,
@@ -17,16 +17,18 @@ use std::{
 pub struct Recipe<'a> {
     /// The package, which has one binary of the same name.
     pub package: &'a str,
-    /// Its cargo features.
+    /// Its cargo features, besides the model's.
     pub features: &'a [&'a str],
+    /// The kernel's preemption model.
+    pub model: Model,
     /// A manifest outside the workspace, such as an application that uses the kernel as a library.
     pub manifest: Option<&'a Path>,
 }
 
 impl<'a> Recipe<'a> {
-    /// An image of the workspace, without features.
+    /// An image of the workspace, without features, with the default model.
     pub fn package(package: &'a str) -> Self {
-        Self { package, features: &[], manifest: None }
+        Self { package, features: &[], model: Model::default(), manifest: None }
     }
 }
 
@@ -44,8 +46,9 @@ pub fn build_recipe(recipe: &Recipe<'_>) -> Result<Image> {
     let _lock = lock(&target_dir)?;
     let mut cargo = toolchain.build()?;
     cargo.args(["--package", recipe.package]);
-    if !recipe.features.is_empty() {
-        cargo.arg("--features").arg(recipe.features.join(","));
+    let features: Vec<&str> = recipe.features.iter().copied().chain(recipe.model.feature()).collect();
+    if !features.is_empty() {
+        cargo.arg("--features").arg(features.join(","));
     }
     cargo.args(recipe.manifest.iter().flat_map(|path| ["--manifest-path".as_ref(), path.as_os_str()]));
     progress::run(&mut cargo, recipe.package)?;

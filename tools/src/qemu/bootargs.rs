@@ -1,16 +1,32 @@
-//! How do words reach the kernel? As `key=value` in the device tree's `/chosen/bootargs`.
+//! How do words reach the kernel? As `key=value`, or a mere `key`, in the device tree's `/chosen/bootargs`.
 
 use std::fmt::{self, Write};
 
 /// Boot arguments in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bootargs(Vec<(String, String)>);
+pub struct Bootargs(Vec<(String, Option<String>)>);
 
 impl Bootargs {
     /// Adds one argument. Any value can be carried.
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.0.push((key.to_owned(), value.to_owned()));
+        self.0.push((key.to_owned(), Some(value.to_owned())));
         self
+    }
+
+    /// Reads arguments as the kernel will: `key`, `key=value`, `key="value with blanks"`, and `%XX` in a value for the byte
+    /// with that number.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let args = logic::bootargs::Bootargs::new(text).map(|arg| {
+            let arg = arg.map_err(|bad| bad.to_string())?;
+            let value = arg.value.map(|value| String::from_utf8(value.bytes().collect())).transpose();
+            Ok((arg.key.to_owned(), value.map_err(|bad| bad.to_string())?))
+        });
+        args.collect::<Result<_, String>>().map(Self)
+    }
+
+    /// Adds these behind the others.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 }
 
@@ -18,7 +34,9 @@ impl fmt::Display for Bootargs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nr, (key, value)) in self.0.iter().enumerate() {
             let gap = if nr == 0 { "" } else { " " };
-            write!(f, "{gap}{key}=")?;
+            write!(f, "{gap}{key}")?;
+            let Some(value) = value else { continue };
+            f.write_char('=')?;
             let plain =
                 !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"%".contains(&byte));
             if plain { f.write_str(value)? } else { write!(f, "\"{}\"", Escaped(value))? }
@@ -48,6 +66,18 @@ mod tests {
     fn values_that_need_it_are_quoted() {
         let args = Bootargs::default().with("console", "semihosting").with("exec", "ps; echo \"100%\"\n").with("x", "");
         assert_eq!(args.to_string(), "console=semihosting exec=\"ps; echo %22100%25%22%0A\" x=\"\"");
+    }
+
+    #[test]
+    fn arguments_are_read_as_the_kernel_reads_them() {
+        let parsed = |text| Bootargs::parse(text).map(|args| args.to_string());
+        assert_eq!(parsed(" preempt=none  threadirqs "), Ok("preempt=none threadirqs".into()));
+        assert_eq!(parsed("exec=\"ps; echo %22x%22\" x="), Ok("exec=\"ps; echo %22x%22\" x=\"\"".into()));
+        assert_eq!(parsed(""), Ok(String::new()));
+        for (text, reason) in [("exec=\"ps", "quote"), ("a\"b", "quote"), ("=x", "name"), ("x=%2", "%2")] {
+            let error = parsed(text).unwrap_err();
+            assert!(error.contains(text) && error.contains(reason), "{error}");
+        }
     }
 
     /// What the kernel does.

@@ -3,7 +3,11 @@
 use super::{latency::Longest, run::run};
 use crate::{
     failure::Failure,
-    image::{build::build, table::tests},
+    image::{
+        build::{Recipe, build_recipe},
+        model::Model,
+        table::tests,
+    },
     qemu::Qemu,
     say::bar,
 };
@@ -19,10 +23,10 @@ use std::{
 /// The package of the test image.
 pub const IMAGE: &str = "on-target";
 
-/// Runs every on-target test, as many at once as there are CPUs. One that fails is an error: what it found would not be the
+/// Runs every on-target test on this model, as many at once as there are CPUs. One that fails is an error: what it found would not be the
 /// kernel's.
-pub fn longest() -> Result<Longest> {
-    let image = build(IMAGE)?;
+pub fn longest(model: Model) -> Result<Longest> {
+    let image = build_recipe(&Recipe { model, ..Recipe::package(IMAGE) })?;
     // Once, before several threads look for it.
     Qemu::ensure()?;
     let tests = tests(&image)?;
