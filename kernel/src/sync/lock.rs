@@ -6,6 +6,7 @@
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
+    mem::ManuallyDrop,
     ops::{Deref, DerefMut},
 };
 
@@ -46,7 +47,14 @@ impl<T: ?Sized, B> Lock<T, B> {
         self.value.get_mut()
     }
     /// # Safety
-    /// The backend has let the holder `held` in, who has not been in before.
+    /// A holder is inside for as long as the answer is used, and nobody who has the value to itself.
+    #[inline(always)]
+    pub(crate) unsafe fn shared(&self) -> &T {
+        // SAFETY: the caller's promise.
+        unsafe { &*self.value.get() }
+    }
+    /// # Safety
+    /// The backend has let the holder `held` in, who has no guard yet.
     #[inline(always)]
     pub(crate) unsafe fn guard<H: Release<B>>(&self, held: H) -> Guard<'_, T, B, H> {
         Guard { lock: self, held, not_send: PhantomData }
@@ -58,6 +66,21 @@ impl<T: ?Sized, B, H: Release<B>> Guard<'_, T, B, H> {
     #[inline(always)]
     pub(crate) fn held(&mut self) -> &mut H {
         &mut self.held
+    }
+}
+impl<'l, T: ?Sized, B, H: Release<B>> Guard<'l, T, B, H> {
+    /// The value to look at and what the holder has, to use both at once.
+    #[inline(always)]
+    pub(crate) fn shared_parts(&mut self) -> (&T, &mut H) {
+        // SAFETY: held, and nobody writes but an exclusive holder, through its guard, which is borrowed.
+        (unsafe { &*self.lock.value.get() }, &mut self.held)
+    }
+    /// The lock, which stays held, and what its holder has: who has these makes a guard again, or gives the lock back.
+    #[inline(always)]
+    pub(crate) fn disassemble(self) -> (&'l Lock<T, B>, H) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the guard is forgotten, so what it had is moved out once.
+        (this.lock, unsafe { core::ptr::read(&this.held) })
     }
 }
 impl<T: ?Sized, B, H: Release<B> + Exclusive> Guard<'_, T, B, H> {

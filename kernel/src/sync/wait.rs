@@ -106,6 +106,10 @@ impl Waiting {
             _ => None,
         }
     }
+    /// What its thread is shown to wait for; answers what was shown before.
+    pub(crate) fn set_wchan(&self, name: &'static str) -> &'static str {
+        self.wchan.replace(name)
+    }
     pub(crate) fn wchan(&self) -> &'static str {
         self.wchan.get()
     }

@@ -10,7 +10,10 @@ use crate::{
     error::{Error, Result},
     percpu::{self, PerCpu},
     preempt::Preempt,
-    sync::{rtmutex::Inheritance, wait::Waiting},
+    sync::{
+        rtmutex::{Inheritance, Reads},
+        wait::Waiting,
+    },
     time::TimerCore,
 };
 use core::cell::{Cell, UnsafeCell};
@@ -166,6 +169,9 @@ pub struct Thread {
     // Has a lock of its own, the pi lock; `policy` and `level` are changed under both this and the run queue's.
     pub(crate) inheritance: Inheritance,
 
+    /// What it holds for reading; its own.
+    pub(crate) reads: Reads,
+
     // Its own, and the timer's interrupt.
     pub(crate) sleep: TimerCore,
     /// Bits of [`signal`].
@@ -236,6 +242,7 @@ impl Thread {
             runtime: Cell::new(0),
             kept_state: Cell::new(State::Running as u32),
             inheritance: Inheritance::new(),
+            reads: Reads::new(),
             waiting: Waiting::new(),
             sleep: TimerCore::new(crate::time::sleep::expired),
             signals: AtomicU32::new(0),

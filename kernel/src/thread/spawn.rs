@@ -119,6 +119,7 @@ impl<'a> Builder<'a> {
         }
         thread.preempt.restore(logic::preempt::Count(0));
         thread.preempt.clear_resched();
+        thread.reads.clear();
         thread.signals.store(0, hw::atomic::Ordering::Relaxed);
         thread.policy.set(self.policy);
         thread.level.set(self.policy.level());

@@ -45,12 +45,16 @@ use logic::{
 
 mod chain;
 mod deadlock;
+mod reads;
+mod rwbase;
 mod switch;
 mod verify;
 
 pub(crate) use chain::propagate;
 use deadlock::Wrong;
 pub use deadlock::{max_lock_depth, set_max_lock_depth};
+pub(crate) use reads::{Place, Reads};
+pub(crate) use rwbase::RwBase;
 pub(crate) use switch::set_inherits;
 pub use verify::Broken;
 pub(crate) use verify::verify;
@@ -173,6 +177,8 @@ pub(crate) enum Class {
     SpinLock,
     LocalLock,
     Bh,
+    RwLock,
+    RwSemaphore,
 }
 impl Class {
     pub(crate) const fn name(self) -> &'static str {
@@ -181,11 +187,13 @@ impl Class {
             Class::SpinLock => "spinlock",
             Class::LocalLock => "local_lock",
             Class::Bh => "bh",
+            Class::RwLock => "rwlock",
+            Class::RwSemaphore => "rw-semaphore",
         }
     }
     /// Whether it is what spins under the other models, so that its waiters keep their state.
     const fn is_spinning(self) -> bool {
-        !matches!(self, Class::Mutex)
+        matches!(self, Class::SpinLock | Class::RwLock)
     }
     const fn steal(self) -> Steal {
         if self.is_spinning() { Steal::Lateral } else { Steal::Higher }
