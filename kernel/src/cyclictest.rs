@@ -6,7 +6,7 @@ use crate::{
     ThreadCx,
     error::{Error, Result},
     load::{self, Stop},
-    sync::wait::{Limits, WaitQueue},
+    sync::{WaitQueue, wait::Limits},
     thread::{self, Builder, JoinHandle, ThreadId},
     time::{self, Instant},
 };

@@ -4,6 +4,8 @@
 //! [`Semaphore`] for a count. Every wait goes through [`wait`], which is where lost wake-ups are ruled out.
 
 mod completion;
+mod condition;
+mod condvar;
 mod local_lock;
 mod lock;
 pub mod mutex;
@@ -15,8 +17,11 @@ mod semaphore;
 mod short;
 mod spinlock;
 pub(crate) mod wait;
+mod waitqueue;
 
 pub use completion::Completion;
+pub use condition::ConditionLock;
+pub use condvar::Condvar;
 pub use local_lock::{LocalGuard, LocalLock};
 pub use lock::{Guard, Lock};
 pub use mutex::{Mutex, MutexGuard};
@@ -26,4 +31,4 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use rwsem::{NonOwnerReadGuard, RwSemaphore, RwSemaphoreReadGuard, RwSemaphoreWriteGuard};
 pub use semaphore::Semaphore;
 pub use spinlock::{SpinGuard, SpinLock};
-pub use wait::WaitQueue;
+pub use waitqueue::WaitQueue;

@@ -134,6 +134,26 @@ impl<T> Mutex<T> {
     }
 }
 
+/// Takes a mutex for a thread that stands in a queue: killed or not, it comes back.
+pub(super) fn lock_while_waiting<'l, T>(mutex: &'l Mutex<T>, cx: &mut ThreadCx) -> MutexGuard<'l, T> {
+    context_check::might_sleep(cx);
+    if !mutex.backend.0.try_fast() {
+        mutex.backend.0.lock_slow();
+    }
+    mutex.held()
+}
+/// Gives a mutex back for as long as `f` takes; killed or not, the thread gets it again.
+pub(super) fn unlocked<'l, T, R>(
+    guard: MutexGuard<'l, T>,
+    cx: &mut ThreadCx,
+    f: impl FnOnce(&mut ThreadCx) -> R,
+) -> (MutexGuard<'l, T>, R) {
+    let (mutex, Owned(())) = guard.disassemble();
+    mutex.backend.0.unlock();
+    let result = f(cx);
+    (lock_while_waiting(mutex, cx), result)
+}
+
 /// For tests of the detectors: what the types forbid.
 pub mod hook {
     use super::Mutex;

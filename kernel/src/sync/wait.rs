@@ -4,15 +4,13 @@
 //! waker changes the condition first and looks for waiters afterwards. Whichever order the two meet in, one sees the
 //! other (LK-10.4); the run queue's lock decides the last step (`sched::block`).
 use crate::{
-    context_check,
-    cx::{AtomicCx, Context, Irq, Level, Opens, ThreadCx},
+    cx::ThreadCx,
     error::{Error, Result},
     sched,
-    sync::raw::RawSpinLock,
     thread::{self, Ref, State, signal},
     time::{self, Instant, sleep},
 };
-use core::{cell::Cell, cmp::Ordering, ptr::NonNull};
+use core::{cell::Cell, ptr::NonNull};
 use hw::atomic::{
     AtomicU32,
     Ordering::{Relaxed, SeqCst},
@@ -28,7 +26,7 @@ use logic::{
 pub(crate) struct Waiting {
     /// Place among waiters by priority.
     node: Node<Ref>,
-    /// In which list of a [`WaitQueue`] it is.
+    /// In which list of a queue that has several it is; under that queue's lock.
     list: Cell<usize>,
     /// Place among waiters in order of arrival.
     links: Links<Ref>,
@@ -79,7 +77,7 @@ impl Waiting {
     }
     /// `me`, whose part this is, has announced itself: if another CPU has changed its level after it was queued by priority,
     /// and before it counted as waiting, it goes where it belongs now. Who changes the level later finds it waiting.
-    fn keep_place(&self, me: Ref) {
+    pub(crate) fn keep_place(&self, me: Ref) {
         let Some(queue) = self.sorted.get() else { return };
         fence(SeqCst);
         if self.is_misplaced(me) {
@@ -98,7 +96,8 @@ impl Waiting {
     pub(crate) fn verify(&self, me: Ref) -> Option<&'static str> {
         let waits = State::is_waiting(me.state.get());
         match (self.node.is_queued(), self.sorted.get().is_some()) {
-            (false, true) if waits => Some("waits by priority, but is in no queue"),
+            // One that was woken may have to wait for a mutex before it looks at its condition.
+            (false, true) if waits && !me.inheritance.is_queued() => Some("waits by priority, but is in no queue"),
             (true, false) => Some("among waiters by priority, but has left the wait"),
             // One that was preempted on its way looks at its level when it goes on.
             (true, true) if waits && self.is_misplaced(me) => Some("waits at another level than its own"),
@@ -112,6 +111,16 @@ impl Waiting {
     }
     pub(crate) fn wchan(&self) -> &'static str {
         self.wchan.get()
+    }
+    /// Whether its thread stands among waiters by priority. Under the queue's lock.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.node.is_queued()
+    }
+    pub(crate) fn list(&self) -> usize {
+        self.list.get()
+    }
+    pub(crate) fn set_list(&self, list: usize) {
+        self.list.set(list);
     }
     /// Hands what is waited for to the thread; a wake-up follows.
     #[inline(always)]
@@ -258,229 +267,4 @@ pub(crate) fn reported<T>(result: Result<T>) -> Result<T> {
 #[inline(always)]
 pub(crate) fn is_killed() -> bool {
     thread::current().signals.load(Relaxed) & signal::KILL != 0
-}
-
-/// Threads that wait for a condition, the most urgent first.
-pub struct WaitQueue {
-    waiters: RawSpinLock<Waiters, Irq>,
-    /// Not 0 while threads are between announcing themselves and having their answer.
-    waiting: AtomicU32,
-    name: &'static str,
-}
-
-/// Two lists, so that a [`WaitQueue::wake_all`] ends: whoever waits again while it lasts is in the other one.
-struct Waiters {
-    lists: [PList<Ref, ByPriority>; 2],
-    /// Counts the calls of `wake_all`; its lowest bit says to which list waiters come.
-    round: usize,
-}
-
-impl Waiters {
-    const fn new() -> Self {
-        Self { lists: [PList::new(), PList::new()], round: 0 }
-    }
-    /// The waiters whom a `wake_all` is waking.
-    fn leaving(&mut self) -> &mut PList<Ref, ByPriority> {
-        &mut self.lists[!self.round & 1]
-    }
-    /// The list in which a waiter is if it is in any.
-    fn list_of(&mut self, waiter: Ref) -> &mut PList<Ref, ByPriority> {
-        &mut self.lists[waiter.waiting.list.get() & 1]
-    }
-    /// Nothing happens if it is among the waiters already.
-    fn insert(&mut self, waiter: Ref) {
-        if self.lists[self.round & 1].insert(waiter) {
-            waiter.waiting.list.set(self.round & 1);
-        }
-    }
-    /// The most urgent of all; of equals, the one that has waited longer.
-    fn pop_first(&mut self) -> Option<Ref> {
-        let [first, second] = &self.lists;
-        let list = match first.first_level().cmp(&second.first_level()) {
-            Ordering::Greater => 0,
-            Ordering::Less => 1,
-            Ordering::Equal => !self.round & 1,
-        };
-        self.lists[list].pop_first()
-    }
-}
-
-impl Default for WaitQueue {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Sorted for WaitQueue {
-    fn resort(&self, waiter: Ref) {
-        // SAFETY: interrupts are masked, which `resort` asks for; the token does not leave this function.
-        let masked = unsafe { AtomicCx::<Irq>::new() };
-        resort(self.waiters.lock_in(&masked).list_of(waiter), waiter);
-    }
-}
-
-impl WaitQueue {
-    /// A queue without waiters.
-    pub const fn new() -> Self {
-        Self::named("wait_event")
-    }
-    /// A queue whose waiters show `name` as what they wait for.
-    pub const fn named(name: &'static str) -> Self {
-        Self { waiters: RawSpinLock::new(Waiters::new()), waiting: AtomicU32::new(0), name }
-    }
-
-    /// Waits until `f` gives a value. `f` runs under `lock`, which is not held while the thread sleeps.
-    pub fn wait_until<T, L: Level, R>(
-        &self,
-        cx: &mut ThreadCx,
-        lock: &RawSpinLock<T, L>,
-        f: impl FnMut(&mut T, &mut AtomicCx<'_, L>) -> Option<R>,
-    ) -> R
-    where
-        ThreadCx: Opens<L>,
-    {
-        match self.wait_locked(cx, lock, Limits::none(self.name), f) {
-            Ok(value) => value,
-            Err(_) => crate::report::bug!("a wait without limits ended early"),
-        }
-    }
-    /// As [`wait_until`](Self::wait_until), until `deadline` at most, or until the thread is interrupted.
-    ///
-    /// # Errors
-    /// [`Error::TimedOut`], [`Error::Interrupted`]; `f` gave no value when it was last asked.
-    pub fn wait_until_deadline<T, L: Level, R>(
-        &self,
-        cx: &mut ThreadCx,
-        lock: &RawSpinLock<T, L>,
-        deadline: Instant,
-        f: impl FnMut(&mut T, &mut AtomicCx<'_, L>) -> Option<R>,
-    ) -> Result<R>
-    where
-        ThreadCx: Opens<L>,
-    {
-        self.wait_locked(cx, lock, Limits { interruptible: true, ..Limits::until(deadline, self.name) }, f)
-    }
-    /// As [`wait_until`](Self::wait_until), unless the thread is interrupted.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`]; `f` gave no value when it was last asked.
-    pub fn wait_until_interruptible<T, L: Level, R>(
-        &self,
-        cx: &mut ThreadCx,
-        lock: &RawSpinLock<T, L>,
-        f: impl FnMut(&mut T, &mut AtomicCx<'_, L>) -> Option<R>,
-    ) -> Result<R>
-    where
-        ThreadCx: Opens<L>,
-    {
-        self.wait_locked(cx, lock, Limits::interruptible(self.name), f)
-    }
-    /// Waits until `condition` holds, which reads atomics.
-    pub fn wait_event(&self, cx: &mut ThreadCx, mut condition: impl FnMut() -> bool) {
-        let result = self.wait(cx, Limits::none(self.name), |_| condition().then_some(()));
-        if result.is_err() {
-            crate::report::bug!("a wait without limits ended early");
-        }
-    }
-
-    fn wait_locked<T, L: Level, R>(
-        &self,
-        cx: &mut ThreadCx,
-        lock: &RawSpinLock<T, L>,
-        limits: Limits,
-        mut f: impl FnMut(&mut T, &mut AtomicCx<'_, L>) -> Option<R>,
-    ) -> Result<R>
-    where
-        ThreadCx: Opens<L>,
-    {
-        self.wait(cx, limits, |cx| lock.with(cx, &mut f))
-    }
-
-    #[track_caller]
-    pub(crate) fn wait<R>(
-        &self,
-        cx: &mut ThreadCx,
-        limits: Limits,
-        mut check: impl FnMut(&mut ThreadCx) -> Option<R>,
-    ) -> Result<R> {
-        context_check::might_sleep(cx);
-        if let Some(value) = check(cx) {
-            return Ok(value);
-        }
-        let me = Ref(thread::current());
-        self.waiting.fetch_add(1, SeqCst);
-        me.waiting.stand_in(Some(self));
-        let result = loop {
-            // Announce, then look.
-            self.waiters.with(cx, |waiters, _| {
-                waiters.insert(me);
-                sched::set_state(limits.state());
-            });
-            me.waiting.keep_place(me);
-            if let Some(value) = check(cx) {
-                sched::set_state(State::Running);
-                break Some(Ok(value));
-            }
-            let parked = park(&limits);
-            if is_killed() {
-                break None;
-            }
-            if let Err(error) = parked {
-                // A wake-up that came with the time-out or the interruption counts.
-                break Some(check(cx).ok_or(error));
-            }
-        };
-        let was_woken = self.waiters.with(cx, |waiters, _| !waiters.list_of(me).remove(me));
-        me.waiting.stand_in(None);
-        self.waiting.fetch_sub(1, Relaxed);
-        match result {
-            Some(result) => reported(result),
-            None => {
-                // It takes nothing, so the next one may.
-                if was_woken {
-                    self.wake_one(cx);
-                }
-                thread::exit(cx)
-            }
-        }
-    }
-
-    /// Whether anybody waits, without taking the lock. Asked *after* the condition was changed with SeqCst, and it is
-    /// read with SeqCst: then a "no" means that whoever comes later sees the condition ([`logic::wakeflag`]).
-    #[inline(always)]
-    pub(crate) fn is_waited_on(&self) -> bool {
-        self.waiting.load(SeqCst) != 0
-    }
-    /// Wakes the most urgent waiter. False if there was none.
-    #[inline]
-    pub fn wake_one(&self, cx: &impl Context) -> bool {
-        let _ = cx;
-        let off = crate::irq_flags::Off::new();
-        let first = self.waiters.lock_in(off.cx()).pop_first();
-        if let Some(first) = first {
-            // If it runs already, it is on its way to look at its condition.
-            sched::wake_masked(first);
-        }
-        drop(off);
-        first.is_some()
-    }
-    /// Wakes every waiter, one at a time with interrupts enabled in between: for threads only.
-    ///
-    /// One that finds its condition false and waits again is not woken twice.
-    pub fn wake_all(&self, cx: &mut ThreadCx) {
-        let mut round = None;
-        while let Some(first) = self.waiters.with(cx, |waiters, _| match round {
-            // A later call has woken all whom this one still had to wake.
-            Some(round) if round != waiters.round => None,
-            Some(_) => waiters.leaving().pop_first(),
-            // First those of an earlier call that was preempted.
-            None => waiters.leaving().pop_first().or_else(|| {
-                waiters.round = waiters.round.wrapping_add(1);
-                round = Some(waiters.round);
-                waiters.leaving().pop_first()
-            }),
-        }) {
-            sched::wake(first);
-        }
-    }
 }

@@ -120,6 +120,10 @@ impl Inheritance {
             keeps_state: Cell::new(false),
         }
     }
+    /// Whether its thread stands among the waiters of a lock. For moments at which nothing changes.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.waiter.is_queued()
+    }
     /// Takes the pi lock. Interrupts are masked.
     #[inline(always)]
     pub(crate) fn lock<'l, 'c>(

@@ -1,8 +1,8 @@
 //! Does a thread that waits for a condition see every change of it (LK-10)?
-use crate::harness::{Log, MS, at, at_every_point, become_policy, exact, fair, fifo, hard_line, ms, start};
+use crate::harness::{Log, MS, at, at_every_point, become_policy, exact, fair, fifo, hard_line, ms, start, verify};
 use kernel::{
     Error,
-    sync::{RawSpinLock, WaitQueue},
+    sync::{Mutex, RawSpinLock, SpinLock, WaitQueue},
     thread, time,
 };
 use std::sync::{
@@ -160,4 +160,67 @@ fn timeout_and_wake_at_the_same_instant() {
         }
     }
     assert!(passed > 3 && timed_out > 3, "{passed} passed, {timed_out} timed out");
+}
+
+/// LK-10: a condition under a spinlock or a mutex, which is held as the waiter is woken: it looks again when it gets that, and
+/// waits on if it is too early.
+#[test]
+fn a_condition_under_a_lock_that_is_held() {
+    exact(|cx| {
+        become_policy(cx, fifo(99));
+        let shared = Arc::new((WaitQueue::new(), SpinLock::<u32>::new(0), Mutex::new(0)));
+        let mine = shared.clone();
+        let mut spin = start(cx, "spin", fifo(20), move |cx| {
+            mine.0.wait_until(cx, &mine.1, |value, cx| {
+                // Such a section may take further spinlocks.
+                let _ = SpinLock::<u32>::new(1).lock(cx);
+                (*value == 2).then_some(*value)
+            })
+        });
+        let mine = shared.clone();
+        let mut mutex = start(cx, "mutex", fifo(10), move |cx| {
+            mine.0.wait_until(cx, &mine.2, |value, _| (*value == 2).then_some(*value))
+        });
+        time::sleep(cx, ms(1)).unwrap();
+        for value in [1, 2] {
+            let mut held = shared.2.lock(cx);
+            shared.1.with(cx, |value, _| *value += 1);
+            assert!(shared.0.wake_one(cx) && shared.0.wake_one(cx));
+            time::sleep(cx, ms(1)).unwrap();
+            assert_eq!(shared.2.top_waiter(), Some(mutex.id()), "it waits for the mutex");
+            verify(cx);
+            *held += 1;
+            drop(held);
+            time::sleep(cx, ms(1)).unwrap();
+            assert_eq!(mutex.is_finished(), value == 2);
+        }
+        assert_eq!((spin.join(cx).unwrap(), mutex.join(cx).unwrap()), (2, 2));
+        let deadline = at(hw::sim::time() + MS);
+        let late = shared.0.wait_until_deadline(cx, &shared.2, deadline, |value, _| (*value == 3).then_some(()));
+        assert_eq!(late, Err(Error::TimedOut));
+    });
+}
+
+/// LK-10: a waiter that is killed while it waits for the mutex of its condition leaves the queue, and passes the wake-up on.
+#[test]
+fn a_waiter_is_killed_before_it_looks() {
+    exact(|cx| {
+        become_policy(cx, fifo(99));
+        let shared = Arc::new((WaitQueue::new(), Mutex::new(0)));
+        let mut threads = [20, 10].map(|priority| {
+            let mine = shared.clone();
+            start(cx, "waiter", fifo(priority), move |cx| {
+                mine.0.wait_until(cx, &mine.1, |value, _| (*value > 0).then(|| *value -= 1));
+            })
+        });
+        time::sleep(cx, ms(1)).unwrap();
+        let mut held = shared.1.lock(cx);
+        shared.0.wake_one(cx);
+        thread::kill(cx, threads[0].id()).unwrap();
+        *held = 1;
+        drop(held);
+        assert!(threads[0].join(cx).is_err());
+        threads[1].join(cx).unwrap();
+        assert_eq!(*shared.1.lock(cx), 0);
+    });
 }
