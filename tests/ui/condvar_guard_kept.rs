@@ -1,0 +1,14 @@
+//@ error: E0382
+//! RM-15: a condition variable takes the guard; nobody uses the value while the thread waits.
+use kernel::{
+    ThreadCx,
+    sync::{Condvar, Mutex},
+};
+
+fn wait(cx: &mut ThreadCx, changed: &Condvar, count: &Mutex<u32>) -> u32 {
+    let held = count.lock(cx);
+    let _back = changed.wait(held, cx);
+    *held
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//@ pass
+//! LM-02: an ordinary handler, which the model may run hard, takes no mutex; it takes spinlocks.
+use kernel::{BhCx, sync::SpinLock};
+
+fn handler(cx: &mut BhCx<'_>, count: &SpinLock<u32>) {
+    *count.lock(cx) += 1;
+}
+
+fn main() {}

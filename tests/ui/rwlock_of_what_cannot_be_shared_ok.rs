@@ -1,0 +1,13 @@
+//@ pass
+//! LK-04: readers on several threads share the value, so a Cell is not for them; one holder at a time may have it.
+use kernel::sync::SpinLock;
+
+use std::cell::Cell;
+
+fn share(_: impl Sync) {}
+
+fn try_to_share() {
+    share(SpinLock::<Cell<u32>>::new(Cell::new(0)));
+}
+
+fn main() {}

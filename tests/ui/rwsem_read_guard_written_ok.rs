@@ -1,0 +1,10 @@
+//@ pass
+//! LK-06: what a read guard gives is not to be written; a write guard's is.
+use kernel::{ThreadCx, sync::RwSemaphore};
+
+fn section(cx: &mut ThreadCx, count: &RwSemaphore<u32>) {
+    let mut held = count.write(cx);
+    *held += 1;
+}
+
+fn main() {}

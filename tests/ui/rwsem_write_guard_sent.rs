@@ -1,0 +1,11 @@
+//@ error: E0277
+//! LM-01.2: the write guard of a read-write semaphore cannot go to another thread; its value can be.
+use kernel::{ThreadCx, sync::RwSemaphore};
+
+fn send(_: impl Send) {}
+
+fn section(cx: &mut ThreadCx, count: &RwSemaphore<u32>) {
+    send(count.write(cx));
+}
+
+fn main() {}
