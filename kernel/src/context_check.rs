@@ -28,6 +28,15 @@ pub(crate) fn might_sleep(_: &ThreadCx) {
     }
 }
 
+/// Reports a place at which the caller gives way if it has to, where that is forbidden. The caller may have announced a wait.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn might_switch() {
+    if !may_sleep() {
+        violation(Location::caller());
+    }
+}
+
 /// Reports the use of what sleeps under `rt` and spins elsewhere, where `rt` would not allow it: so a mistake is found under
 /// every model (LM-02). The caller may have announced a wait: it is kept.
 #[inline(always)]
@@ -45,24 +54,23 @@ fn may_wait() -> bool {
 }
 fn may_spin() -> bool {
     let me = thread::current();
+    // Ordinary handlers, which may, run in threads.
     if hw::cpu::in_interrupt() {
-        return me.spins.ordinary.get();
+        return false;
     }
     me.preempt.count().depth() == me.spins.depth.get() && (mask::enabled() || me.spins.masks.get())
 }
 
-/// The spinning sections of a thread, where they spin; its own, and those of interrupts on its CPU.
+/// The spinning sections of a thread, where they spin; its own.
 pub(crate) struct SpinDepth {
     /// How many, each with preemption off.
     depth: Cell<u32>,
     /// One of them has masked interrupts.
     masks: Cell<bool>,
-    /// An ordinary handler runs in an interrupt on top of the thread.
-    ordinary: Cell<bool>,
 }
 impl SpinDepth {
     pub(crate) const fn new() -> Self {
-        Self { depth: Cell::new(0), masks: Cell::new(false), ordinary: Cell::new(false) }
+        Self { depth: Cell::new(0), masks: Cell::new(false) }
     }
 }
 
@@ -87,15 +95,6 @@ impl Drop for Spins {
             spins.masks.set(false);
         }
     }
-}
-
-/// Runs an ordinary handler in a hard interrupt, where it may spin: under `rt` it would be in a thread.
-pub(crate) fn ordinary<R>(f: impl FnOnce() -> R) -> R {
-    let ordinary = &thread::current().spins.ordinary;
-    let before = ordinary.replace(true);
-    let result = f();
-    ordinary.set(before);
-    result
 }
 
 #[cold]

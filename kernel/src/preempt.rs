@@ -207,7 +207,7 @@ pub fn disable(cx: &mut ThreadCx) -> PreemptGuard<'_> {
 #[inline]
 #[track_caller]
 pub fn cond_resched(_: &mut ThreadCx) {
-    context_check::might_wait();
+    context_check::might_switch();
     if model::current().preempts_in_cond_resched() && context_check::may_sleep() {
         give_way_if_due();
     }

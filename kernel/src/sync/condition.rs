@@ -3,7 +3,7 @@
 //! A [`WaitQueue`](super::WaitQueue) takes the lock itself, around each look, and never while it sleeps. Whatever the lock, the
 //! look may not sleep: the thread stands in the queue meanwhile.
 use crate::cx::{AtomicCx, Level, Opens, SpinCx, ThreadCx};
-use crate::sync::{Mutex, RawSpinLock, SpinLock, mutex};
+use crate::sync::{Mutex, RawSpinLock, SpinLevel, SpinLock, mutex};
 
 /// A lock with the value that a condition is about: [`RawSpinLock`], [`SpinLock`], [`Mutex`].
 pub trait ConditionLock: sealed::Sealed {
@@ -35,8 +35,8 @@ where
     }
 }
 
-impl<T, L: Level> sealed::Sealed for SpinLock<T, L> {}
-impl<T, L: Level> ConditionLock for SpinLock<T, L> {
+impl<T, L: SpinLevel> sealed::Sealed for SpinLock<T, L> {}
+impl<T, L: SpinLevel> ConditionLock for SpinLock<T, L> {
     type Value = T;
     type Cx<'c> = SpinCx<'c>;
     /// It keeps the state (LK-02).

@@ -13,6 +13,7 @@ pub(crate) mod raw;
 pub(crate) mod rtmutex;
 mod rwlock;
 mod rwsem;
+mod rwspin;
 mod semaphore;
 mod short;
 mod spinlock;
@@ -30,5 +31,5 @@ pub use rtmutex::{Broken as InheritanceBroken, max_lock_depth, set_max_lock_dept
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use rwsem::{NonOwnerReadGuard, RwSemaphore, RwSemaphoreReadGuard, RwSemaphoreWriteGuard};
 pub use semaphore::Semaphore;
-pub use spinlock::{SpinGuard, SpinLock};
+pub use spinlock::{SpinGuard, SpinLevel, SpinLock};
 pub use waitqueue::WaitQueue;

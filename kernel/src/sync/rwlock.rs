@@ -2,33 +2,40 @@
 //!
 //! Under the `rt` model both sides wait asleep as for a [`SpinLock`](super::SpinLock), keeping the state that they have
 //! announced; holders can be preempted, but not migrated, and interrupts stay enabled. Who waits lends its priority to a
-//! writer; a writer cannot lend its own to the readers ([`super::rtmutex::RwBase`]).
+//! writer; a writer cannot lend its own to the readers ([`super::rtmutex::RwBase`]). Under the others it spins
+//! ([`super::rwspin`]), with preemption off, and interrupts too if ordinary interrupt handlers take it.
 use super::{
     lock::{Exclusive, Guard, Lock, Release},
     rtmutex::{Class, Place, RwBase},
+    rwspin::RwSpin,
+    short::Held,
+    spinlock::{SpinLevel, masks},
 };
 use crate::{
     context_check,
-    cx::{Irq, Level, SpinContext, SpinCx},
-    sched,
+    cx::{Irq, SpinContext, SpinCx},
+    model,
     thread::ThreadId,
 };
 use core::marker::PhantomData;
 
 /// The kind of lock that an [`RwLock`] is. `L`: the most urgent context that takes it. How it is taken and given back under
-/// the model built is here and nowhere else.
+/// each model is here and nowhere else.
 pub struct SharedSpinning<L> {
     base: RwBase,
+    spin: RwSpin,
     level: PhantomData<fn(L)>,
 }
 /// What a reader has: the token of its section, and its place in the thread's record.
 pub struct Reading<'c, L> {
+    held: Held,
     cx: SpinCx<'c>,
     place: Place,
     level: PhantomData<fn(L)>,
 }
 /// What the writer has: the token of its section.
 pub struct Writing<'c, L> {
+    held: Held,
     cx: SpinCx<'c>,
     level: PhantomData<fn(L)>,
 }
@@ -56,81 +63,98 @@ pub type RwLockWriteGuard<'l, 'c, T, L = Irq> = Guard<'l, T, SharedSpinning<L>, 
 // SAFETY: one writer at a time has the value to itself, and several readers, on several threads, share it.
 unsafe impl<T: Send + Sync, L> Sync for Lock<T, SharedSpinning<L>> {}
 
-impl<L> SharedSpinning<L> {
+impl<L: SpinLevel> SharedSpinning<L> {
     #[inline(always)]
     #[track_caller]
-    fn read(&self) -> Place {
-        sched::pin();
+    fn read(&self) -> (Held, Place) {
+        let held = Held::open(masks::<L>());
+        if !model::current().rt() {
+            self.spin.read();
+            return (held, Place::NONE);
+        }
         match self.base.read(None) {
-            Ok(place) => place,
+            Ok(place) => (held, place),
             Err(error) => crate::report::bug!("a wait without limits ended early: {error:?}"),
         }
     }
-    fn try_read(&self) -> Option<Place> {
-        sched::pin();
-        let place = self.base.try_read();
-        if place.is_none() {
-            sched::unpin();
+    #[track_caller]
+    fn try_read(&self) -> Option<(Held, Place)> {
+        let mut held = Held::open(masks::<L>());
+        let place =
+            if model::current().rt() { self.base.try_read() } else { self.spin.try_read().then_some(Place::NONE) };
+        match place {
+            Some(place) => Some((held, place)),
+            None => {
+                held.close();
+                None
+            }
         }
-        place
     }
     #[inline(always)]
-    fn end_read(&self, place: Place) {
-        self.base.leave(place);
-        sched::unpin();
-    }
-    #[inline(always)]
-    fn write(&self) {
-        sched::pin();
-        if !self.base.try_write_fast() {
+    #[track_caller]
+    fn write(&self) -> Held {
+        let held = Held::open(masks::<L>());
+        if !model::current().rt() {
+            self.spin.write();
+        } else if !self.base.try_write_fast() {
             // Without limits it ends when the writer is inside.
             let _ = self.base.write_slow(None);
         }
+        held
     }
-    fn try_write(&self) -> bool {
-        sched::pin();
-        let entered = self.base.try_write();
-        if !entered {
-            sched::unpin();
+    #[track_caller]
+    fn try_write(&self) -> Option<Held> {
+        let mut held = Held::open(masks::<L>());
+        if if model::current().rt() { self.base.try_write() } else { self.spin.try_write() } {
+            return Some(held);
         }
-        entered
-    }
-    #[inline(always)]
-    fn end_write(&self) {
-        self.base.end_write();
-        sched::unpin();
+        held.close();
+        None
     }
 }
 impl<L> Release<SharedSpinning<L>> for Reading<'_, L> {
     #[inline(always)]
     fn release(&mut self, backend: &SharedSpinning<L>) {
-        backend.end_read(self.place);
+        if model::current().rt() {
+            backend.base.leave(self.place);
+        } else {
+            backend.spin.end_read();
+        }
+        self.held.close();
     }
 }
 impl<L> Release<SharedSpinning<L>> for Writing<'_, L> {
     #[inline(always)]
     fn release(&mut self, backend: &SharedSpinning<L>) {
-        backend.end_write();
+        if model::current().rt() {
+            backend.base.end_write();
+        } else {
+            backend.spin.end_write();
+        }
+        self.held.close();
     }
 }
 impl<L> Exclusive for Writing<'_, L> {}
 
-impl<T, L: Level> RwLock<T, L> {
+impl<T, L: SpinLevel> RwLock<T, L> {
     /// A free lock. In reports its name is the place of this call.
     #[track_caller]
     pub const fn new(value: T) -> Self {
-        Self::with_backend(SharedSpinning { base: RwBase::new(Class::RwLock), level: PhantomData }, value)
+        Self::with_backend(
+            SharedSpinning { base: RwBase::new(Class::RwLock), spin: RwSpin::new(), level: PhantomData },
+            value,
+        )
     }
     #[inline(always)]
-    fn reading<'l, 'c>(&'l self, place: Place) -> RwLockReadGuard<'l, 'c, T, L> {
+    fn reading<'l, 'c>(&'l self, held: Held, place: Place) -> RwLockReadGuard<'l, 'c, T, L> {
         // SAFETY: its callers have just entered as a reader, in a context whose token is borrowed for as long as the guard
         // is there.
-        unsafe { self.guard(Reading { cx: SpinCx::new(), place, level: PhantomData }) }
+        unsafe { self.guard(Reading { held, cx: SpinCx::new(), place, level: PhantomData }) }
     }
     #[inline(always)]
-    fn writing<'l, 'c>(&'l self) -> RwLockWriteGuard<'l, 'c, T, L> {
+    fn writing<'l, 'c>(&'l self, held: Held) -> RwLockWriteGuard<'l, 'c, T, L> {
         // SAFETY: as above, as the writer.
-        unsafe { self.guard(Writing { cx: SpinCx::new(), level: PhantomData }) }
+        unsafe { self.guard(Writing { held, cx: SpinCx::new(), level: PhantomData }) }
     }
     /// Takes it for reading, beside other readers. Behind a writer that is inside or waits, the thread waits its turn.
     #[inline]
@@ -138,15 +162,15 @@ impl<T, L: Level> RwLock<T, L> {
     pub fn read<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> RwLockReadGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
-        let place = self.backend.read();
-        self.reading(place)
+        let (held, place) = self.backend.read();
+        self.reading(held, place)
     }
     /// Takes it for reading unless a writer is inside or waits.
     #[track_caller]
     pub fn try_read<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<RwLockReadGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
-        self.backend.try_read().map(|place| self.reading(place))
+        self.backend.try_read().map(|(held, place)| self.reading(held, place))
     }
     /// Takes it for writing: waits for whoever is inside. A thread that reads it itself is a BUG.
     #[inline]
@@ -154,15 +178,15 @@ impl<T, L: Level> RwLock<T, L> {
     pub fn write<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> RwLockWriteGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
-        self.backend.write();
-        self.writing()
+        let held = self.backend.write();
+        self.writing(held)
     }
     /// Takes it for writing if nobody is inside and nobody more urgent waits.
     #[track_caller]
     pub fn try_write<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<RwLockWriteGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
-        self.backend.try_write().then(|| self.writing())
+        self.backend.try_write().map(|held| self.writing(held))
     }
     /// Runs `f` with the value, for reading, and the token of the section.
     #[inline]
@@ -180,14 +204,14 @@ impl<T, L: Level> RwLock<T, L> {
         let (value, cx) = guard.split();
         f(value, cx)
     }
-    /// The thread that writes, or waits for the readers to leave; out of date as soon as it is known, unless that is the
+    /// The thread that writes, or waits for the readers to leave, under `rt`; out of date as soon as it is known, unless that is the
     /// caller.
     pub fn writer(&self) -> Option<ThreadId> {
         self.backend.base.writer()
     }
     /// How many times it is held for reading; out of date as soon as it is known.
     pub fn readers(&self) -> u32 {
-        self.backend.base.readers()
+        if model::current().rt() { self.backend.base.readers() } else { self.backend.spin.readers() }
     }
 }
 

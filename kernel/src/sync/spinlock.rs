@@ -38,7 +38,7 @@ impl SpinLevel for Thread {
 impl SpinLevel for Irq {
     const MASKS_INTERRUPTS: bool = true;
 }
-const fn masks<L: SpinLevel>() -> Masks {
+pub(super) const fn masks<L: SpinLevel>() -> Masks {
     if L::MASKS_INTERRUPTS { Masks::Interrupts } else { Masks::Preemption }
 }
 

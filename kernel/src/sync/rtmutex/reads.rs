@@ -19,6 +19,11 @@ pub(crate) struct Reads {
 #[derive(Clone, Copy)]
 pub(crate) struct Place(u32);
 
+impl Place {
+    /// In no record: of a reader that spins.
+    pub(crate) const NONE: Self = Self(PLACES);
+}
+
 impl Reads {
     pub(crate) const fn new() -> Self {
         Self { used: Cell::new(0), locks: [const { Cell::new(null()) }; PLACES as usize] }
