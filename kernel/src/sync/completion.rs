@@ -85,9 +85,8 @@ impl Completion {
         let _ = cx;
         let off = irq_flags::Off::new();
         let mut inner = self.inner.lock_in(off.cx());
-        match inner.waiters.pop_first() {
+        match inner.let_go() {
             Some(first) => {
-                first.waiting.grant();
                 drop(inner);
                 sched::wake_last(first, off);
             }
@@ -110,8 +109,7 @@ impl Completion {
         }
         self.locked(|inner| inner.done = ALL);
         // One at a time, the lock dropped in between.
-        while let Some(first) = self.locked(|inner| inner.waiters.pop_first()) {
-            first.waiting.grant();
+        while let Some(first) = self.locked(Inner::let_go) {
             sched::wake(first);
         }
     }
@@ -170,6 +168,13 @@ impl Completion {
 }
 
 impl Inner {
+    /// Takes the most urgent waiter out. Granted under the lock: one that is off the list without having been let go takes
+    /// its wait for over, and may be in the next one when the grant comes.
+    fn let_go(&mut self) -> Option<Ref> {
+        let first = self.waiters.pop_first()?;
+        first.waiting.grant();
+        Some(first)
+    }
     fn take(&mut self) -> bool {
         match self.done {
             0 => false,

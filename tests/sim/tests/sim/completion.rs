@@ -1,6 +1,10 @@
 //! Is a completion remembered, taken once, and never lost (LK-10)?
 use crate::harness::{Log, MS, at, at_every_point, become_policy, exact, fair, fifo, hard_line, ms, start, warnings};
-use kernel::{Error, sync::Completion, thread, time};
+use kernel::{
+    Error,
+    sync::{Completion, Semaphore},
+    thread, time,
+};
 use std::sync::Arc;
 
 /// LK-10.1: two completions let two waits pass; the third blocks.
@@ -177,4 +181,32 @@ fn complete_all_in_a_hard_handler_warns() {
         assert_eq!(warnings(&outcome).len(), usize::from(all), "{}", outcome.console);
         assert_eq!(outcome.console.contains("complete_all in atomic context"), all);
     }
+}
+
+/// LK-10.3: a waiter that is interrupted, wherever somebody is on his way to complete for all: it has been let go or not,
+/// and what it waits for next is not given to it by mistake.
+#[test]
+fn an_interruption_meets_complete_all() {
+    at_every_point(|cx, arm| {
+        become_policy(cx, fifo(50));
+        let (done, go, log) = (Arc::new(Completion::new()), Arc::new(Semaphore::new(0)), Log::new());
+        let (d, l) = (done.clone(), log.clone());
+        let waiter = start(cx, "waiter", fifo(60), move |cx| {
+            let _ = d.wait_interruptible(cx);
+            let soon = at(hw::sim::time() + 3 * MS);
+            l.push(Semaphore::new(0).down_until(cx, soon));
+        });
+        let up = go.clone();
+        let line = hard_line(cx, 100, move |cx| up.up(cx).unwrap());
+        let id = waiter.id();
+        start(cx, "interrupter", fifo(90), move |cx| {
+            go.down(cx);
+            thread::interrupt(cx, id).unwrap();
+        });
+        arm();
+        done.complete_all(cx);
+        time::sleep(cx, ms(5)).unwrap();
+        assert_eq!(log.take(), [Err(Error::TimedOut)]);
+        line.free(cx).unwrap();
+    });
 }
