@@ -210,6 +210,12 @@ impl<H: Ranked<Tag>, Tag> PList<H, Tag> {
         true
     }
 
+    /// The waiter behind `h`, which is on this list. O(1).
+    #[inline]
+    pub fn after(&self, h: H) -> Option<H> {
+        h.node().next.get()
+    }
+
     /// The waiters, the most urgent first. O(length): for tests, verification and the shell.
     pub fn iter(&self) -> impl Iterator<Item = H> + '_ {
         core::iter::successors(self.first, |h| h.node().next.get())

@@ -5,6 +5,7 @@
 //! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
 mod irq;
 mod mutex;
+mod queue;
 mod remote;
 mod row;
 mod semaphore;
@@ -79,6 +80,7 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         mutex::chain(cx, "chain-1", 1)?,
         mutex::chain(cx, "chain-8", 8)?,
         mutex::chain(cx, "chain-64", 64)?,
+        queue::uncontended(cx),
     ];
     DONE.store(true, Relaxed);
     for line in lines {

@@ -28,6 +28,8 @@ pub(crate) struct Waiting {
     node: Node<Ref>,
     /// In which list of a queue that has several it is; under that queue's lock.
     list: Cell<usize>,
+    /// What it lends, on its stack, to whoever ends its wait, for as long as it is in a list.
+    pub(super) parcel: Cell<*const ()>,
     /// Place among waiters in order of arrival.
     links: Links<Ref>,
     /// What it waits for was handed to it: a condition as in [`logic::wakeflag`].
@@ -56,6 +58,7 @@ impl Waiting {
         Self {
             node: Node::new(),
             list: Cell::new(0),
+            parcel: Cell::new(core::ptr::null()),
             links: Links::new(),
             granted: AtomicU32::new(0),
             wchan: Cell::new(""),

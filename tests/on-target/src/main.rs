@@ -46,6 +46,8 @@ mod locks;
 #[cfg(target_os = "none")]
 mod logging;
 #[cfg(target_os = "none")]
+mod messages;
+#[cfg(target_os = "none")]
 mod oneshot;
 #[cfg(target_os = "none")]
 mod pinned;

@@ -27,7 +27,7 @@ const KIB: u64 = 1024;
 const NONE: &str = "-";
 
 /// The budget, in the order in which it is printed.
-pub const BUDGETS: [Budget; 11] = [
+pub const BUDGETS: [Budget; 12] = [
     Budget {
         id: "pend-handler",
         what: "SPI pended -> primary handler's first instruction",
@@ -99,6 +99,15 @@ pub const BUDGETS: [Budget; 11] = [
         best_small: "439 Zephyr (one level)",
         best_smp: "816 Zephyr",
         linux: "7,550",
+    },
+    Budget {
+        id: "queue",
+        what: "queue send + receive of 16 bytes, uncontended",
+        gate: 120,
+        goal: 100,
+        best_small: "130 Zephyr; 151 ThreadX",
+        best_smp: "558 NuttX",
+        linux: NONE,
     },
     Budget {
         id: IRQS_OFF,
