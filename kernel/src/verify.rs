@@ -78,7 +78,7 @@ pub fn all(cx: &mut ThreadCx) -> Result<(), Violation> {
         }
     }
     thread::table::verify().map_or(Ok(()), |rule| Err(Violation::Threads(rule)))?;
-    for t in (0..thread::MAX_THREADS).filter_map(thread::table::at) {
+    for t in (0..thread::table::slots()).filter_map(thread::table::at) {
         if let Some(rule) = t.waiting.verify(t) {
             return Err(Violation::Waiter { thread: t.identity().name.clone(), rule });
         }

@@ -39,7 +39,7 @@ pub fn verify() -> Result<(), Violation> {
     for cpu in online.iter().map(percpu::area) {
         cpu.runqueue.with(|q| queue(cpu, q))?;
     }
-    for n in 0..thread::MAX_THREADS {
+    for n in 0..thread::table::slots() {
         let Some(t) = thread::table::at(n) else { continue };
         if t.state() != State::Running {
             continue;

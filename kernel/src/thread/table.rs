@@ -150,6 +150,11 @@ pub(crate) fn with_number(id: u32) -> Option<Ref> {
     thread.is_listed_as(ThreadId(id)).then(|| lend(thread))
 }
 
+/// Slots that were filled so far.
+pub(crate) fn slots() -> usize {
+    with(|t| t.slots.len())
+}
+
 /// The thread in slot `n`, if it lives.
 pub(crate) fn at(n: usize) -> Option<Ref> {
     with(|t| t.slots.get(n).filter(|s| s.listed && s.thread.state() != State::Dead).map(|s| lend(&s.thread)))
@@ -239,7 +244,7 @@ pub struct Info {
 
 /// Calls `f` for each live thread in the order of slots. The lock is dropped between two, so threads may come and go.
 pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, Info)) {
-    for slot in 0..with(|t| t.slots.len()) {
+    for slot in 0..slots() {
         if let Some(info) = describe(slot) {
             f(cx, info);
         }
