@@ -444,11 +444,15 @@ impl RtMutex {
         waiters.insert(me);
         drop(mine);
         me.inheritance.keeps_state.set(KEEPS_STATE);
+        let is_top = waiters.first() == Some(me);
+        if is_top {
+            // Of a lock without owner, too: another CPU may have raised it since it was refused the lock.
+            self.note_top(&waiters);
+        }
         let owner = self.owning()?;
-        if waiters.first() != Some(me) {
+        if !is_top {
             return Some(owner);
         }
-        self.note_top(&waiters);
         let mut theirs = owner.inheritance.lock(masked);
         if let Some(before) = before {
             theirs.donors.remove(before);
@@ -536,8 +540,10 @@ impl RtMutex {
     #[inline(never)]
     fn spin_on_owner(&self, me: Ref, limits: &Limits) -> bool {
         let number = self.word.owner();
-        // Nobody owns it: the top waiter takes it, whoever else spins would only keep it from the wait lock.
-        let Some(owner) = table::with_number(number) else { return self.top.load(Relaxed) == me.number() };
+        let Some(owner) = table::with_number(number) else {
+            // Left to the top waiter. The others sleep: to look again and again could keep that one from running.
+            return number == 0 && self.top.load(Relaxed) == me.number();
+        };
         loop {
             if self.word.owner() != number {
                 return true;
