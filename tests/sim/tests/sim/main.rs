@@ -36,6 +36,7 @@ mod models;
 mod models_kept;
 mod mutex;
 mod percpu_lines;
+mod pi_scripts;
 mod policy;
 mod preemption;
 mod queue_messages;
