@@ -30,3 +30,8 @@ pub fn image_target_dir() -> Result<PathBuf> {
 pub fn images_dir() -> Result<PathBuf> {
     Ok(root()?.join("target/images"))
 }
+
+/// Where the pictures of the labs go.
+pub fn labs_dir() -> Result<PathBuf> {
+    Ok(root()?.join("target/labs"))
+}

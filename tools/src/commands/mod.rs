@@ -45,7 +45,7 @@ fn check_board(board: &str) -> Result<()> {
 }
 
 /// The exit status that an ending stands for, said aloud where it is not the kernel's own.
-fn status(ending: Ending, limit: Option<Duration>) -> u8 {
+pub fn status(ending: Ending, limit: Option<Duration>) -> u8 {
     match ending {
         Ending::Machine(End::Status(status)) => status,
         Ending::Machine(End::TimedOut) => {

@@ -25,6 +25,15 @@ pub trait Sink {
     fn log(&mut self, line: &LogLine) -> io::Result<()>;
 }
 
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn text(&mut self, text: &[u8]) -> io::Result<()> {
+        (**self).text(text)
+    }
+    fn log(&mut self, line: &LogLine) -> io::Result<()> {
+        (**self).log(line)
+    }
+}
+
 /// Understands one kernel's output.
 pub struct Renderer {
     demux: Demux,
