@@ -6,6 +6,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::{path::Path, process::ExitCode, sync::Mutex};
 use tests::{Said, live::Live, say, say_as};
 use tophalf::{
+    bench::rows::Capture,
     image::{
         Image,
         build::{Recipe, build_recipe},
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
         ("pk_05_records_of_thread_and_interrupt_are_whole", mixed_records),
         ("pk_01_1_records_of_four_cpus_are_whole_or_counted", records_of_four),
         ("sc_11_stress_on_cpus_that_run_at_once", stress),
+        ("rm_02_5_rm_02_6_lab_priority_inversion", lab_priority_inversion),
+        ("rm_04_3_lab_lock_chain", lab_lock_chain),
         ("example_app_serves_the_clocks_interrupt", example_app),
     ];
     let trial = |&(name, run): &(&str, Body)| {
@@ -338,5 +341,49 @@ fn example_app() -> Result<()> {
     let text = &said.output;
     ensure!(text.contains("irq/34-rtc"), "{text}");
     ensure!(text.contains("alarm"), "{text}");
+    Ok(())
+}
+
+/// The picture of a lab that has ended as it claims: the classes and texts of its elements.
+fn picture(lab: &str) -> Result<Vec<(String, String)>> {
+    let file = project::labs_dir()?.join(format!("{lab}.svg"));
+    // One of an earlier run proves nothing.
+    let _ = std::fs::remove_file(&file);
+    let mut said = Capture::default();
+    let status = tophalf::labs::run(lab, &mut said)?;
+    ensure!(status == 0, "the lab ended with status {status}:\n{}", String::from_utf8_lossy(&said.text));
+    ensure!(!String::from_utf8_lossy(&said.text).contains("draw "), "a line of the picture was shown");
+    let svg = std::fs::read_to_string(&file).with_context(|| format!("no picture {}", file.display()))?;
+    let document = roxmltree::Document::parse(&svg).context("the picture is not well-formed")?;
+    let root = document.root_element();
+    ensure!(root.has_tag_name(("http://www.w3.org/2000/svg", "svg")), "the picture is no SVG");
+    let elements = root.descendants().filter(roxmltree::Node::is_element);
+    let of = |node: roxmltree::Node<'_, '_>| {
+        (node.attribute("class").unwrap_or_default().to_owned(), node.text().unwrap_or_default().to_owned())
+    };
+    Ok(elements.map(of).collect())
+}
+
+/// RM-02.5, RM-02.6: the lab checks the order on the target, without inheritance and with it. In its picture L is boosted in one of
+/// the two timelines.
+fn lab_priority_inversion() -> Result<()> {
+    let elements = picture("priority-inversion")?;
+    let titles: Vec<&str> = elements.iter().filter(|(class, _)| class == "title").map(|(_, t)| t.as_str()).collect();
+    ensure!(titles == ["Without priority inheritance (pi=off)", "With priority inheritance"], "{titles:?}");
+    let inherits = elements.iter().filter(|(_, text)| text == "inherits 30").count();
+    ensure!(inherits == 1, "L inherits {inherits} times");
+    let waits = elements.iter().filter(|(class, _)| class == "plain waits").count();
+    // H in each, and the legend.
+    ensure!(waits == 3, "{waits} waits");
+    Ok(())
+}
+
+/// RM-04.3: the lab checks that the priority arrives, that a lock more always costs the same, and that interrupts are masked as long
+/// in a chain of 64 as in one of 1. In its picture every owner but the first waits, first as itself and then boosted.
+fn lab_lock_chain() -> Result<()> {
+    const OWNERS_THAT_WAIT: usize = 7 + 63;
+    let elements = picture("lock-chain")?;
+    let boosted = elements.iter().filter(|(class, _)| class.starts_with("boost waits")).count();
+    ensure!(boosted == OWNERS_THAT_WAIT, "{boosted} owners are boosted while they wait");
     Ok(())
 }

@@ -4,7 +4,13 @@
 #[cfg(target_os = "none")]
 extern crate alloc;
 #[cfg(target_os = "none")]
+mod draw;
+#[cfg(target_os = "none")]
 mod irq_path;
+#[cfg(target_os = "none")]
+mod lock_chain;
+#[cfg(target_os = "none")]
+mod priority_inversion;
 
 #[cfg(target_os = "none")]
 mod image {
@@ -12,7 +18,13 @@ mod image {
 
     /// A lab says whether everything that it claims held.
     type Lab = fn(&mut ThreadCx) -> bool;
-    const LABS: &[(&str, Lab)] = &[("irq-path", super::irq_path::run)];
+    const LABS: &[(&str, Lab)] = &[
+        ("irq-path", super::irq_path::run),
+        ("priority-inversion", super::priority_inversion::run),
+        ("lock-chain", super::lock_chain::run),
+        #[cfg(feature = "latency")]
+        ("lock-chain-sections", super::lock_chain::sections::run),
+    ];
     /// Exit status of a lab that does not exist.
     const USAGE: i32 = 64;
 
