@@ -11,6 +11,7 @@ use tophalf::{
         Image,
         build::{Recipe, build_recipe},
         flat,
+        model::Model,
     },
     project,
     qemu::{Bootargs, Console, Machine, boot::End},
@@ -350,7 +351,7 @@ fn picture(lab: &str) -> Result<Vec<(String, String)>> {
     // One of an earlier run proves nothing.
     let _ = std::fs::remove_file(&file);
     let mut said = Capture::default();
-    let status = tophalf::labs::run(lab, &mut said)?;
+    let status = tophalf::labs::run(lab, Model::Rt, &mut said)?;
     ensure!(status == 0, "the lab ended with status {status}:\n{}", String::from_utf8_lossy(&said.text));
     ensure!(!String::from_utf8_lossy(&said.text).contains("draw "), "a line of the picture was shown");
     let svg = std::fs::read_to_string(&file).with_context(|| format!("no picture {}", file.display()))?;

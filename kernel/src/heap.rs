@@ -127,6 +127,8 @@ fn with<R>(f: impl FnOnce(&mut Heaps) -> R) -> R {
 
 // SAFETY: blocks come from the two heaps, which keep their own books, and go back to the one whose range they are in.
 unsafe impl GlobalAlloc for Kernel {
+    // Not inlined: it is called in hundreds of places, none of them hot.
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !allowed("allocation") {
             return null_mut();
@@ -150,6 +152,7 @@ unsafe impl GlobalAlloc for Kernel {
             }
         })
     }
+    #[inline(never)]
     unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
         // Giving memory back in a section that forbids it is reported; the block is lost rather than the books.
         if !allowed("free") {
