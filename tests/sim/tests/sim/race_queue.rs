@@ -154,7 +154,7 @@ const MESSAGES: usize = 6;
 #[test]
 fn messages_are_kept_on_several_cpus() {
     seeds(600, |seed| {
-        seeded(3, seed, |cx| stress(cx));
+        seeded(3, seed, stress);
     });
 }
 fn stress(cx: &mut ThreadCx) {
