@@ -9,6 +9,7 @@ mod pieces {
     pub mod balance;
     pub mod eventlog;
     pub mod handshake;
+    pub mod owner;
     pub mod ring;
     pub mod spin;
     pub mod wakeflag;

@@ -11,6 +11,7 @@ extern crate logic_under_loom as logic;
 mod balance;
 mod eventlog;
 mod handshake;
+mod owner;
 mod ring;
 mod sleeper;
 mod spin;
