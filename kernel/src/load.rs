@@ -6,7 +6,7 @@ use crate::{
     Policy, ThreadCx,
     error::{Error, Result},
     irq::{self, Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
-    irq_flags, println,
+    irq_flags, preempt, println,
     sync::Mutex,
     thread::{self, Builder, JoinHandle, ThreadId},
     time,
@@ -40,6 +40,8 @@ pub const NAMES: [(&str, Kinds); 4] =
     [("hogs", Kinds::HOGS), ("locks", Kinds::LOCKS), ("irqs", Kinds::IRQS), ("console", Kinds::CONSOLE)];
 
 const HOGS: usize = 2;
+/// How long one computes before it asks whether somebody else should.
+const UNASKED: Duration = Duration::from_micros(200);
 /// Priorities of the threads that fight over locks; 0 is a fair one.
 const CONTENDERS: [i32; 4] = [0, 10, 20, 30];
 /// How long each holds the locks, and how long it does without. Their periods have no common measure, so they meet anyhow.
@@ -132,10 +134,8 @@ impl Load {
         }
         if kinds.contains(Kinds::HOGS) {
             for _ in 0..HOGS {
-                self.spawn(cx, "load/hog", 0, |_, stop, _| {
-                    while !stop.is_due() {
-                        hw::cpu::relax();
-                    }
+                self.spawn(cx, "load/hog", 0, |cx, stop, _| {
+                    hog(cx, stop);
                     Ok(())
                 })?;
             }
@@ -215,6 +215,18 @@ fn print(cx: &mut ThreadCx, stop: &Stop, done: &Arc<Done>) -> Result<()> {
         nap(cx, BETWEEN_LINES)?;
     }
     Ok(())
+}
+
+/// Computes, and asks as seldom as kernel code may whether somebody else should: where nothing preempts it, nobody else runs
+/// otherwise.
+fn hog(cx: &mut ThreadCx, stop: &Stop) {
+    while !stop.is_due() {
+        let end = time::now().saturating_add(UNASKED);
+        while time::now() < end {
+            hw::cpu::relax();
+        }
+        preempt::cond_resched(cx);
+    }
 }
 
 /// Sleeps; that somebody interrupts it is no reason to stop.
