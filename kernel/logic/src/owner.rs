@@ -18,7 +18,7 @@
 //! (RM-01.3). With the bit set and no waiter left, the owner clears the bit, lets the wait lock go, and tries the one
 //! compare-exchange again.
 use crate::atomic::{
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
     Word,
 };
 
@@ -73,12 +73,10 @@ impl<W: Word> OwnerWord<W> {
     pub fn take(&self, me: u32, others: bool) {
         self.0.store(if others { me | WAITERS } else { me }, Relaxed);
     }
-    /// Nobody waits. The wait lock is held.
+    /// Nobody waits. The wait lock is held, the bit is set and somebody owns the lock: nobody else changes the word.
     #[inline]
     pub fn retract(&self) {
-        // Not a store: the bit is set in a word that its last owner may have released, and who acquires it without the wait
-        // lock must still see that.
-        self.0.fetch_and(!WAITERS, AcqRel);
+        self.0.store(self.0.load(Relaxed) & !WAITERS, Relaxed);
     }
     /// The lock belongs to nobody and its waiters may take it. The wait lock is held, and so is the lock.
     #[inline]

@@ -52,7 +52,7 @@ impl<'c> Picture<'c> {
     pub fn event(&mut self, event: &Event) {
         let Event { time, a, b, .. } = *event;
         let known = |id: u64| self.threads.contains(&id);
-        if !known(a) && !(event.kind == trace::SWITCH && known(b)) {
+        if !(known(a) || event.kind == trace::SWITCH && known(b)) {
             return;
         }
         match event.kind {

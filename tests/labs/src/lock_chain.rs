@@ -122,8 +122,7 @@ impl Chain {
 /// Joins a chain again and again; what happened the last time.
 fn look(cx: &mut ThreadCx, depth: usize) -> Result<Seen> {
     let chain = Chain::new(cx, depth)?;
-    let mut events = vec![];
-    events.reserve(512);
+    let mut events = Vec::with_capacity(512);
     for _ in 0..TRIES {
         events.clear();
         time::sleep(cx, PATIENCE)?;
