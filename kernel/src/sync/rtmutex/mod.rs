@@ -471,7 +471,6 @@ impl RtMutex {
         waiters.remove(me);
         mine.waits_for = None;
         drop(mine);
-        self.tidy(&waiters);
         if !was_top {
             return None;
         }
@@ -483,6 +482,9 @@ impl RtMutex {
         if let Some(next) = waiters.first() {
             theirs.donors.insert(next);
         }
+        // Not before: with the bit clear the owner gives the lock back without the wait lock, and would keep what it
+        // inherits for ever.
+        self.tidy(&waiters);
         drop(waiters);
         recompute(owner, &theirs);
         theirs.is_waiting().then_some(owner)
