@@ -171,4 +171,13 @@ pub mod hook {
     pub unsafe fn set_state_interruptible() {
         crate::sched::set_state(crate::thread::State::Interruptible);
     }
+    /// Gives the CPU away in the state that the thread has announced, as a wait does.
+    pub fn schedule(cx: &mut ThreadCx) {
+        let _ = cx;
+        crate::sched::block();
+    }
+    /// Wakes a thread as an event does that it waits for. False if it neither waits nor has announced that.
+    pub fn wake(id: crate::thread::ThreadId) -> bool {
+        crate::thread::table::find(id).is_some_and(crate::sched::wake)
+    }
 }

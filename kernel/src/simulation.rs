@@ -6,12 +6,15 @@
 //! });
 //! assert_eq!(outcome.end, hw::sim::End::Exit(0));
 //! ```
-pub use crate::bugs::{Bug, turn_on};
 use crate::{
     board::{Board, Uart},
     cx::ThreadCx,
     irq::Irq,
     model::{self, Model},
+};
+pub use crate::{
+    bugs::{Bug, turn_on},
+    sync::held::most_at_once,
 };
 use core::cell::{Cell, RefCell};
 use hw::{

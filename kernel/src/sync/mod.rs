@@ -8,6 +8,8 @@ mod completion;
 mod condition;
 mod condvar;
 mod event_flags;
+#[cfg(not(target_os = "none"))]
+pub(crate) mod held;
 mod local_lock;
 mod lock;
 pub mod mutex;
@@ -32,6 +34,8 @@ pub use lock::{Guard, Lock};
 pub use mutex::{Mutex, MutexGuard};
 pub use queue::{MessageQueue, Unsent};
 pub use raw::{RawGuard, RawSpinLock};
+#[cfg(not(target_os = "none"))]
+pub use rtmutex::hold::Pending;
 pub use rtmutex::{Broken as InheritanceBroken, max_lock_depth, set_max_lock_depth};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use rwsem::{NonOwnerReadGuard, RwSemaphore, RwSemaphoreReadGuard, RwSemaphoreWriteGuard};

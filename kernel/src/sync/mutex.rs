@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The kind of lock that a [`Mutex`] is.
-pub struct Inheriting(RtMutex);
+pub struct Inheriting(pub(super) RtMutex);
 /// What a holder of a mutex has: nothing but the lock.
 pub struct Owned(());
 
@@ -166,6 +166,11 @@ pub mod hook {
     /// The caller gives up a guard that it has leaked, or wants the BUG. For tests.
     pub unsafe fn unlock<T>(mutex: &Mutex<T>) {
         mutex.backend.0.unlock();
+    }
+    /// The word of a mutex: the number of its owner, and bit 31 if somebody waits.
+    #[cfg(not(target_os = "none"))]
+    pub fn word<T>(mutex: &Mutex<T>) -> u32 {
+        mutex.backend.0.word()
     }
     /// Makes the word of a mutex say that a thread owns it.
     ///

@@ -27,15 +27,24 @@ impl SpinWord {
         if !self.0.try_acquire(percpu::token()) {
             self.wait();
         }
+        #[cfg(not(target_os = "none"))]
+        super::held::taken();
     }
     /// Takes the lock unless it is held or others wait for it.
     #[inline(always)]
     pub(crate) fn try_acquire(&self) -> bool {
-        self.0.try_acquire(percpu::token())
+        let taken = self.0.try_acquire(percpu::token());
+        #[cfg(not(target_os = "none"))]
+        if taken {
+            super::held::taken();
+        }
+        taken
     }
     /// Gives the lock back.
     #[inline(always)]
     pub(crate) fn release(&self) {
+        #[cfg(not(target_os = "none"))]
+        super::held::released();
         self.0.release();
     }
     pub(crate) fn is_held(&self) -> bool {

@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 
 /// The kind of lock that a [`SpinLock`] is. `L`: the most urgent context that takes it.
 pub struct Spinning<L> {
-    lock: RtMutex,
+    pub(super) lock: RtMutex,
     level: PhantomData<fn(L)>,
 }
 /// What a holder of a spinlock has: the token of its section.

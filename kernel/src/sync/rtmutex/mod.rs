@@ -45,6 +45,8 @@ use logic::{
 
 mod chain;
 mod deadlock;
+#[cfg(not(target_os = "none"))]
+pub mod hold;
 mod reads;
 mod rwbase;
 mod switch;
@@ -393,6 +395,8 @@ impl RtMutex {
             if ended.is_ok() && !self.spin(me, limits) {
                 ended = self.park::<KEEPS_STATE>(limits);
             }
+            #[cfg(not(target_os = "none"))]
+            hold::here(self);
             let off = Off::new();
             let mut waiters = self.waiters.lock_in(off.cx());
             Self::announce::<KEEPS_STATE>(me, limits);
@@ -558,6 +562,11 @@ impl RtMutex {
             }
             hw::cpu::relax();
         }
+    }
+    /// For tests: owner and bit.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn word(&self) -> u32 {
+        self.word.owner() | if self.word.has_waiters() { logic::owner::WAITERS } else { 0 }
     }
     /// For tests of the verifier: the word says that this thread owns the lock.
     #[cfg(not(target_os = "none"))]

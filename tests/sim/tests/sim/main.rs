@@ -55,6 +55,7 @@ mod rwlock;
 mod rwsem;
 mod semaphore;
 mod sequencer;
+mod sequences;
 mod shell;
 mod sleep;
 mod slices;
