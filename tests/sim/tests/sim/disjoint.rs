@@ -8,7 +8,7 @@ use kernel::{
     CpuSet, ThreadCx,
     irq::{self, Flags, Irq, Line, Primary, Request, Trigger},
     sched,
-    sync::{Completion, Semaphore},
+    sync::{Completion, Mutex, Semaphore},
     thread, time, trace,
 };
 use std::sync::Arc;
@@ -88,6 +88,58 @@ fn disjoint_work_shares_no_lock() {
             assert!(runs.get() >= 4 && switches.iter().all(|&n| n > 40), "{switches:?}");
             assert_eq!(waits, 0, "somebody waited for a lock");
             lines.into_iter().for_each(|line| drop(line.free(cx).unwrap()));
+        });
+    });
+}
+
+/// Threads of one CPU that lend their priorities along a chain of two mutexes, which are theirs alone; the most urgent one
+/// gives up now and then.
+fn chain_on(cx: &mut ThreadCx, cpu: usize, seed: u64, ends: &Arc<Completion>) {
+    let locks = Arc::new([const { Mutex::new(0) }; 2]);
+    for n in 0..3u64 {
+        let (locks, ends, rng) = (locks.clone(), ends.clone(), Rng::new(seed ^ (8 * n + cpu as u64)));
+        start_on(cx, &[cpu], "link", fifo(10 + n as i32), move |cx| {
+            for round in 0..ROUNDS {
+                // The least urgent one comes first.
+                sleep_till(cx, BEGIN + 40 * US * round + 5 * US * n);
+                let deadline = time::now().saturating_add(core::time::Duration::from_nanos(rng.below(40 * US)));
+                match n {
+                    0 => {
+                        let _first = locks[0].lock(cx);
+                        sim::spend(12 * US + rng.below(10 * US));
+                    }
+                    1 => {
+                        let _second = locks[1].lock(cx);
+                        *locks[0].lock(cx) += 1;
+                    }
+                    _ => drop(locks[1].lock_until(cx, deadline)),
+                }
+            }
+            ends.complete(cx);
+        });
+    }
+}
+
+/// Disjoint chains of owners and waiters proceed in parallel: neither waits for a raw lock of the other.
+#[test]
+fn disjoint_chains_share_no_lock() {
+    seeds(300, |seed| {
+        seeded(2, seed, move |cx| {
+            become_policy(cx, fifo(99));
+            let ends = [0, 1].map(|_| Arc::new(Completion::new()));
+            (0..2).for_each(|cpu| chain_on(cx, cpu, seed, &ends[cpu]));
+            let forget: Box<dyn FnOnce()> = Box::new(|| trace::drain(|_| ()));
+            sim::at_call(BEGIN - MS / 2, forget);
+            sleep_till(cx, BEGIN + MS);
+            let (mut waits, mut inherited) = (0, [0, 0]);
+            trace::drain(|event| match event.kind {
+                trace::LOCK_WAIT => waits += 1,
+                trace::INHERIT => inherited[event.cpu] += 1,
+                _ => {}
+            });
+            assert!(inherited.iter().all(|&n| n >= 4 * ROUNDS), "{inherited:?}");
+            assert_eq!(waits, 0, "somebody waited for a lock");
+            ends.iter().for_each(|ends| (0..3).for_each(|_| ends.wait(cx)));
         });
     });
 }

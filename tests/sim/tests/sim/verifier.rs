@@ -3,7 +3,7 @@ use crate::harness::{become_policy, fifo, ms, run_unverified, start};
 use hw::sim::Config;
 use kernel::{
     ThreadCx,
-    sync::Completion,
+    sync::{Completion, Mutex, mutex},
     thread::{self, ThreadId},
     time,
     verify::{self, hook},
@@ -70,4 +70,25 @@ fn a_timer_out_of_order() {
 fn a_slot_in_use_that_is_free() {
     // SAFETY: as above.
     corrupted("a free slot is listed", |_, ids| unsafe { hook::free_slot(ids[5]) });
+}
+
+/// HC-06.2: a lock's word says that somebody owns it who does not.
+#[test]
+fn a_lock_of_another_owner() {
+    run_unverified(Config::default(), "", |cx| {
+        become_policy(cx, fifo(50));
+        let line = line!() + 1;
+        let lock = Arc::new(Mutex::new(()));
+        let guard = lock.lock(cx);
+        let wanted = lock.clone();
+        start(cx, "waiter", fifo(60), move |cx| drop(wanted.lock(cx)));
+        let bystander = start(cx, "bystander", fifo(40), |_| ()).id();
+        assert_eq!(verify::all(cx), Ok(()));
+        // SAFETY: nothing but the verifier runs afterwards.
+        unsafe { mutex::hook::corrupt_owner(&lock, bystander) };
+        let found = verify::all(cx).unwrap_err().to_string();
+        let expected = format!("inherits through a lock that it does not own: mutex of {}:{line}", file!());
+        assert!(found.contains(&expected), "{found:?}");
+        core::mem::forget(guard);
+    });
 }
