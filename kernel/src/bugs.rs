@@ -28,6 +28,16 @@ pub enum Bug {
     CancelUnwaited,
     /// Whoever waited for a completion goes on while its completer still holds its lock.
     CompletionUnheld,
+    /// Who gives a lock back drops what it inherited, and may be preempted before it wakes the top waiter (RM-12.2).
+    DeboostPreemptible,
+    /// A change of level is not carried along the chain of locks (RM-04, RM-10).
+    NoChain,
+    /// Who gives a lock back gets the level that it had before, whatever else it owns (RM-03).
+    RestoreLevel,
+    /// Another top waiter of a lock without owner is not woken (RM-06).
+    NoNewTop,
+    /// Who gives up waiting leaves behind what it lent (RM-02.2, RM-07, RM-08).
+    NoDeboost,
 }
 
 #[cfg(target_os = "none")]

@@ -8,7 +8,12 @@
 //! A hop asks whether the waiter's place agrees with its level. If it does, the walk is over: somebody else has been here, or
 //! the thread began to wait with the level that it has now, and its own block has told the rest (RM-04.5).
 use super::recompute;
-use crate::{irq_flags::Off, sched, thread::Ref};
+use crate::{
+    bugs::{self, Bug},
+    irq_flags::Off,
+    sched,
+    thread::Ref,
+};
 use logic::pi::{Donors, donors_change};
 
 /// What follows a hop.
@@ -24,6 +29,9 @@ enum Hop {
 /// The level of `thread` has changed: if it waits for a lock, it goes where it belongs there, and what it lends is told along
 /// the chain. No raw lock is held, and interrupts are on unless the caller needs them masked.
 pub(crate) fn propagate(mut thread: Ref) {
+    if bugs::is_on(Bug::NoChain) {
+        return;
+    }
     loop {
         match hop(thread) {
             Hop::Done => return,
@@ -52,7 +60,7 @@ fn hop(waiter: Ref) -> Hop {
     lock.note_top(&waiters);
     let Some(owner) = lock.owning() else {
         // Nobody owns it: the top waiter is awake and comes for it. If that is another one now, it has to be told (RM-06).
-        if before != Some(top) {
+        if before != Some(top) && !bugs::is_on(Bug::NoNewTop) {
             let keeps_state = top.inheritance.keeps_state.get();
             drop(waiters);
             if keeps_state {

@@ -23,6 +23,7 @@
 //! takes them one way and the other with a try.
 use crate::{
     atomic_word::Word32,
+    bugs::{self, Bug},
     cx::{AtomicCx, Irq},
     error::{Error, Result},
     irq_flags::Off,
@@ -490,7 +491,9 @@ impl RtMutex {
         // inherits for ever.
         self.tidy(&waiters);
         drop(waiters);
-        recompute(owner, &theirs);
+        if !bugs::is_on(Bug::NoDeboost) {
+            recompute(owner, &theirs);
+        }
         theirs.is_waiting().then_some(owner)
     }
 
@@ -525,7 +528,17 @@ impl RtMutex {
                 sched::wake_lock_waiter(top);
                 drop(off);
             } else {
-                let level = change_of_level(me, &mine);
+                if bugs::is_on(Bug::DeboostPreemptible) {
+                    recompute(me, &mine);
+                    drop(mine);
+                    drop(off);
+                    sched::wake(top);
+                    return;
+                }
+                let level = match bugs::is_on(Bug::RestoreLevel) {
+                    true => Some(me.policy.get().level()),
+                    false => change_of_level(me, &mine),
+                };
                 sched::hand_over(me, level, mine, top, &off);
             }
             return;

@@ -1,9 +1,11 @@
 //! Does the search find what is wrong? Each deliberate bug makes one of the scenarios fail, with the report that it should
 //! (HC-05).
 use crate::{
-    harness::{seeded, smp},
+    harness::{at_every_point, exact, seeded, smp},
     race::explored_with_bug,
-    race_irq, race_timer, race_wait, smp as scenarios,
+    race_irq, race_mutex, race_timer, race_wait, rm_boost, rm_chain, rm_limits, rm_pending,
+    sequencer::Seq,
+    smp as scenarios,
 };
 use hw::sim::seeds;
 use kernel::{
@@ -106,4 +108,60 @@ fn no_push() {
 #[test]
 fn no_room() {
     seeds_find(Bug::NoRoom, 2, &[WAITS, "(\"movable\", 0"], scenarios::makes_room);
+}
+
+/// With this bug a script of so many workers does not come to what it expects, but ends with this report.
+#[track_caller]
+fn script_finds(bug: Bug, report: &str, workers: usize, script: fn(Seq) -> Seq) {
+    let found = report_of(|| {
+        exact(move |cx| {
+            turn_on(bug);
+            script(Seq::new(cx, workers)).finish();
+        });
+    });
+    assert!(found.contains(report), "{bug:?}: {found}");
+}
+
+/// RM-12.2: a preemption between the fall to the own level and the wake-up lets somebody in between run.
+#[test]
+fn a_preemptible_deboost() {
+    let wrong_order = r#"left: ["hog", "waiter"]"#;
+    let found = report_of(|| {
+        at_every_point(|cx, arm| {
+            turn_on(Bug::DeboostPreemptible);
+            race_mutex::unlocked_at_every_point(cx, arm);
+        });
+    });
+    assert!(found.contains(wrong_order), "{found}");
+    let found = report_of(|| {
+        exact(|cx| {
+            turn_on(Bug::DeboostPreemptible);
+            assert_eq!(rm_boost::unlocked_beside_a_hog(cx), ["waiter", "hog", "owner"]);
+        });
+    });
+    assert!(found.contains(r#"left: ["hog", "waiter", "owner"]"#), "{found}");
+}
+
+/// RM-04.1: the chain's first owner does not hear of the last waiter.
+#[test]
+fn no_walk_along_the_chain() {
+    script_finds(Bug::NoChain, "T0 is not Eff(30)", 3, rm_chain::chain_of_two);
+}
+
+/// RM-03.2: going back to one's own level loses what the other lock's waiter lends.
+#[test]
+fn a_level_that_is_restored() {
+    script_finds(Bug::RestoreLevel, "T0 is not Eff(30)", 3, rm_boost::unlocked_in_the_order_of_urgency);
+}
+
+/// RM-06.1: the new top waiter sleeps on, and the lock belongs to nobody.
+#[test]
+fn a_new_top_waiter_that_is_not_woken() {
+    script_finds(Bug::NoNewTop, "T2 is not Owns(0)", 4, rm_pending::new_top_waiter);
+}
+
+/// RM-08.1: the boost outlasts the waiter.
+#[test]
+fn no_deboost_when_a_waiter_leaves() {
+    script_finds(Bug::NoDeboost, "T1 is not Eff(10)", 4, rm_limits::interrupted_in_a_chain);
 }
