@@ -10,6 +10,7 @@ mod remote;
 mod row;
 mod semaphore;
 mod switching;
+mod timer;
 
 pub use remote::run_remote;
 pub(crate) use row::unit;
@@ -81,6 +82,7 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         mutex::chain(cx, "chain-8", 8)?,
         mutex::chain(cx, "chain-64", 64)?,
         queue::uncontended(cx),
+        timer::expiry(cx)?,
     ];
     DONE.store(true, Relaxed);
     for line in lines {

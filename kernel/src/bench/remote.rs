@@ -1,7 +1,7 @@
 //! What does it take to run a thread on another, idle CPU?
 use super::{
     DONE, MEASURE, ROUNDS, WOKEN,
-    row::{INSTRUCTIONS, Row, unit},
+    row::{INSTRUCTIONS, Row, began, unit},
 };
 use crate::{
     CpuSet, ThreadCx,
@@ -47,7 +47,7 @@ fn remote(cx: &mut ThreadCx) -> Result<Row> {
     let waited = gate.clone();
     let builder = Builder::new("bench/remote").policy(WOKEN).affinity(CpuSet::of(OTHER));
     let mut woken = builder.spawn(cx, move |cx| {
-        let began = counter_began();
+        let (began, _) = began();
         let mut samples = Box::new([0; ROUNDS]);
         for sample in samples.iter_mut() {
             waited.down(cx);
@@ -56,7 +56,7 @@ fn remote(cx: &mut ThreadCx) -> Result<Row> {
         }
         samples
     })?;
-    let began = counter_began();
+    let (began, _) = began();
     let mut sent = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         // The other CPU goes idle.
@@ -73,22 +73,4 @@ fn remote(cx: &mut ThreadCx) -> Result<Row> {
     sched::set_affinity(cx, me, before.1)?;
     let samples = samples.iter().zip(&sent).map(|(at, sent)| at.wrapping_sub(*sent)).collect();
     Ok(Row { id: "ipi-thread", samples })
-}
-
-/// What this CPU's counter would have shown when the clock started, the clock's nanoseconds being instructions. The smallest
-/// of many looks right after the clock has moved: its steps are many instructions, and some look comes at once.
-fn counter_began() -> u64 {
-    const LOOKS: usize = 256;
-    const SECOND: u64 = 1_000_000_000;
-    let step = SECOND / hw::clock::frequency();
-    let look = || {
-        let before = hw::clock::ticks();
-        loop {
-            let now = hw::clock::ticks();
-            if now != before {
-                return cycles().wrapping_sub(now * step) as i64;
-            }
-        }
-    };
-    (0..LOOKS).map(|_| look()).min().unwrap_or(0) as u64
 }

@@ -35,3 +35,26 @@ pub(crate) fn unit() -> &'static str {
     }
     if EXPECTED.contains(&(cycles() - began)) { INSTRUCTIONS } else { "cycles" }
 }
+
+/// What this CPU's counter would have shown when the clock started, the clock's nanoseconds being instructions; and how many
+/// of them a step of the clock is.
+///
+/// The clock moves in steps of many instructions, so this takes the smallest of many looks right after it has moved: each is as
+/// late as the loop happens to be, and some come at once. The counter is read before the clock: what is reckoned from this is
+/// never too small, and too large by the instruction between the two.
+pub(super) fn began() -> (u64, u64) {
+    const LOOKS: usize = 256;
+    const SECOND: u64 = 1_000_000_000;
+    let step = SECOND / hw::clock::frequency();
+    let look = || {
+        let before = hw::clock::ticks();
+        loop {
+            let count = cycles();
+            let now = hw::clock::ticks();
+            if now != before {
+                return count.wrapping_sub(now * step) as i64;
+            }
+        }
+    };
+    ((0..LOOKS).map(|_| look()).min().unwrap_or(0) as u64, step)
+}
