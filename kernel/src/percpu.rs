@@ -63,6 +63,11 @@ impl PerCpu {
             latency: crate::latency::CpuLatency::new(),
         }
     }
+    /// What [`token`] says on the CPU whose area this is.
+    #[inline(always)]
+    pub(crate) fn token(&self) -> u32 {
+        core::ptr::from_ref(self).addr() as u32
+    }
     /// This CPU's redistributor; there is one from the start of the interrupt controller on.
     #[inline(always)]
     pub(crate) fn redistributor(&self) -> &'static Redistributor {
@@ -127,7 +132,7 @@ pub(crate) fn token() -> u32 {
 }
 /// The area of the CPU with this token.
 pub(crate) fn of_token(token: u32) -> Option<&'static PerCpu> {
-    (0..MAX_CPUS).map(area).find(|&cpu| core::ptr::from_ref(cpu).addr() as u32 == token)
+    (0..MAX_CPUS).map(area).find(|cpu| cpu.token() == token)
 }
 
 /// The area of the CPU that runs the caller, who may be on another one by now.

@@ -108,6 +108,17 @@ impl CpuQueue {
         // SAFETY: the lock is held.
         unsafe { &mut *self.inner.get() }
     }
+    /// As [`Self::lock`], for the queue of `cpu`, which is the CPU that calls.
+    ///
+    /// # Safety
+    /// As [`Self::lock`].
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the lock makes it exclusive")]
+    unsafe fn lock_own(cpu: &'static PerCpu) -> &'static mut Inner {
+        cpu.runqueue.word.acquire_as(cpu.token());
+        // SAFETY: the lock is held.
+        unsafe { &mut *cpu.runqueue.inner.get() }
+    }
     /// # Safety
     /// The lock is held by this CPU and what `lock` gave is not used any more.
     #[inline(always)]
@@ -272,13 +283,13 @@ pub(crate) fn block() {
     if prev.preempt.own() != 0 || !saved.was_enabled() {
         atomic_bug();
     }
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     // A wake-up that came between the caller's check of its condition and the lock made it Running again: no sleep.
     if prev.state.get() == State::Running as u32 && !bugs::is_on(Bug::SleepUnlooked) {
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { cpu.runqueue.unlock() };
     } else {
         gives_way(prev);
         let next = take_next(q);
@@ -296,15 +307,15 @@ pub(crate) fn yield_now() {
     if prev.preempt.own() != 0 || !saved.was_enabled() {
         atomic_bug();
     }
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     gives_way(prev);
     match q.ready.give_way(prev, prev.level.get(), Place::Tail).map(|(next, _)| next).or_else(|| leaves(q, prev)) {
         // SAFETY: interrupts masked, queue locked, `next` taken out, `prev` queued or on its way to another CPU.
         Some(next) => unsafe { switch(q, prev, prev.traits.get(), next) },
         // SAFETY: taken above.
-        None => unsafe { queue.unlock() },
+        None => unsafe { cpu.runqueue.unlock() },
     }
     mask::restore(saved);
 }

@@ -1,5 +1,5 @@
 //! How does a running thread lose the CPU to a more urgent one?
-use super::{Inner, finish_switch, prepare_switch};
+use super::{CpuQueue, Inner, finish_switch, prepare_switch};
 use crate::{
     latency::{Site, tell},
     mask, percpu,
@@ -13,9 +13,9 @@ use logic::runqueue::Place;
 #[inline(always)]
 pub(super) fn prepare_preemption() -> Option<(Ref, Ref)> {
     let prev = Ref(thread::current());
-    let queue = &percpu::this().runqueue;
+    let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     prev.preempt.clear_resched();
     let traits = prev.traits.get();
     let next = if traits == Traits::PLAIN {
@@ -28,7 +28,7 @@ pub(super) fn prepare_preemption() -> Option<(Ref, Ref)> {
         stay_ready(prev);
     } else {
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { cpu.runqueue.unlock() };
     }
     next.map(|next| (prev, next))
 }

@@ -1,6 +1,6 @@
 //! How does a waiting thread become ready, and who runs then?
 use super::{
-    Inner, class, kept,
+    CpuQueue, Inner, class, kept,
     preempt::{preempt, stay_ready},
     prepare_switch, smp, switch,
 };
@@ -22,12 +22,11 @@ use logic::{
 #[inline(always)]
 pub(crate) fn wake_masked(thread: Ref) -> bool {
     let cpu = percpu::this();
-    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     if !thread.is_at(cpu) {
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { cpu.runqueue.unlock() };
         return smp::wake_elsewhere(thread);
     }
     let woken = wake_locked(q, thread);
@@ -111,12 +110,11 @@ pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
 #[inline(always)]
 fn wake_or_switch(me: Ref, thread: Ref) {
     let cpu = percpu::this();
-    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     if !thread.is_at(cpu) {
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { cpu.runqueue.unlock() };
         smp::wake_elsewhere(thread);
         return;
     }
@@ -153,12 +151,11 @@ pub(super) unsafe fn wake_or_switch_locked(q: &mut Inner, me: Ref, thread: Ref) 
 pub(crate) fn wake_returning(thread: Ref, intid: u32) -> Option<Switch> {
     let me = Ref(thread::current());
     let cpu = percpu::this();
-    let queue = &cpu.runqueue;
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
-    let q = unsafe { queue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     if !thread.is_at(cpu) {
         // SAFETY: taken above.
-        unsafe { queue.unlock() };
+        unsafe { cpu.runqueue.unlock() };
         smp::wake_elsewhere(thread);
         return None;
     }

@@ -24,7 +24,12 @@ impl SpinWord {
     /// Takes the lock. Whatever the level asks for is masked already.
     #[inline(always)]
     pub(crate) fn acquire(&self) {
-        if !self.0.try_acquire(percpu::token()) {
+        self.acquire_as(percpu::token());
+    }
+    /// As [`acquire`](Self::acquire), by the CPU with this token, which is the one that calls.
+    #[inline(always)]
+    pub(crate) fn acquire_as(&self, token: u32) {
+        if !self.0.try_acquire(token) {
             self.wait();
         }
         #[cfg(not(target_os = "none"))]
