@@ -6,7 +6,7 @@ use crate::{
     board::Board,
     bootargs::{self, Options},
     console,
-    cx::{HardIrqCx, ThreadCx},
+    cx::ThreadCx,
     error::Result,
     irq, latency, log, mask, model, percpu, report, sched, secondary,
     sync::rtmutex,
@@ -158,9 +158,7 @@ fn first_thread(board: &'static Board, options: Options, machine: Found, main: M
 
 /// What needs a thread to be set up.
 fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine: &Found) -> Result<()> {
-    let timer = irq::request_percpu(cx, board.timer, "timer", |cx: &mut HardIrqCx<'_>| time::interrupt(cx))?;
-    timer.enable(cx);
-    irq::keep_timer(timer);
+    irq::request_timer(cx, board.timer)?;
     irq::set_detector(options.detector);
     irq::set_debug_shirq(options.debug_shirq);
     log::set_level(options.level);

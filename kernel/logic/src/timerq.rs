@@ -4,19 +4,48 @@
 //! O(log n) too; n is capped at build, which bounds the time with interrupts off. Equal expiries come out in the order
 //! of their sequence numbers (TM-02.1): a heap alone would not keep it.
 
-use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use heapless::Vec;
 
-/// Position of a timer that is in no queue.
-pub const NOT_QUEUED: u32 = u32::MAX;
+/// A timer's place in its queue, which alone writes it. Anybody may ask whether there is one, at any time.
+pub struct Pos(AtomicU32);
+
+/// Place of a timer that is in no queue.
+const NOT_QUEUED: u32 = u32::MAX;
+
+impl Pos {
+    /// That of a timer in no queue.
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(NOT_QUEUED))
+    }
+    /// Whether the timer is in a queue; out of date as soon as it is known, unless the queue is locked.
+    #[inline]
+    pub fn is_queued(&self) -> bool {
+        self.get() != NOT_QUEUED
+    }
+    #[inline]
+    fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+    #[inline]
+    fn set(&self, at: u32) {
+        self.0.store(at, Relaxed);
+    }
+}
+
+impl Default for Pos {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// A handle to a timer that can be queued. Equality is identity.
 pub trait Timed: Copy + Eq {
     /// Expiry in nanoseconds, and a number that tells timers of equal expiry apart (see [`TimerQueue::next_seq`]).
     /// Must not change while the timer is queued.
     fn key(&self) -> (u64, u64);
-    /// The timer's place in its queue, initially [`NOT_QUEUED`]; only the queue writes it.
-    fn pos(&self) -> &Cell<u32>;
+    /// The timer's place in its queue.
+    fn pos(&self) -> &Pos;
 }
 
 /// Why a timer cannot be queued.
@@ -36,7 +65,7 @@ pub struct TimerQueue<H, const N: usize> {
 }
 
 impl<H, const N: usize> TimerQueue<H, N> {
-    /// No timer. `N` must be below [`NOT_QUEUED`].
+    /// No timer. `N` must be below `u32::MAX`.
     pub const fn new() -> Self {
         const { assert!(N < NOT_QUEUED as usize) };
         Self { heap: Vec::new(), seq: 0 }
@@ -97,7 +126,7 @@ impl<H: Timed, const N: usize> TimerQueue<H, N> {
     /// Queues `h`. O(log n).
     #[inline]
     pub fn insert(&mut self, h: H) -> Result<(), InsertError> {
-        if h.pos().get() != NOT_QUEUED {
+        if h.pos().is_queued() {
             return Err(InsertError::Queued);
         }
         let at = self.heap.len();
@@ -125,13 +154,19 @@ impl<H: Timed, const N: usize> TimerQueue<H, N> {
     }
 
     /// Takes the first timer out if it expires at `now` or earlier. O(log n).
-    #[inline]
+    #[inline(always)]
     pub fn pop_expired(&mut self, now: u64) -> Option<H> {
         let first = self.first()?;
         if first.key().0 > now {
             return None;
         }
-        self.remove(first);
+        first.pos().set(NOT_QUEUED);
+        // The last one fills the gap, unless it was the first one, too.
+        if let Some(last) = self.heap.pop()
+            && !self.heap.is_empty()
+        {
+            self.sift_down(last, 0);
+        }
         Some(first)
     }
 
@@ -185,12 +220,13 @@ impl<H: Timed, const N: usize> TimerQueue<H, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
     use proptest::prelude::*;
 
     struct Timer {
         id: usize,
         key: Cell<(u64, u64)>,
-        pos: Cell<u32>,
+        pos: Pos,
     }
 
     #[derive(Clone, Copy)]
@@ -214,13 +250,13 @@ mod tests {
         fn key(&self) -> (u64, u64) {
             self.0.key.get()
         }
-        fn pos(&self) -> &Cell<u32> {
+        fn pos(&self) -> &Pos {
             &self.0.pos
         }
     }
 
     fn timers(n: usize) -> std::vec::Vec<Handle> {
-        let timer = |id| Timer { id, key: Cell::new((0, 0)), pos: Cell::new(NOT_QUEUED) };
+        let timer = |id| Timer { id, key: Cell::new((0, 0)), pos: Pos::new() };
         (0..n).map(|id| Handle(Box::leak(Box::new(timer(id))))).collect()
     }
 
@@ -247,7 +283,7 @@ mod tests {
         let got: std::vec::Vec<_> =
             core::iter::from_fn(|| q.pop_expired(u64::MAX)).map(|h| (h.key().0, h.0.id)).collect();
         assert_eq!(got, expected);
-        assert!(t.iter().all(|h| h.pos().get() == NOT_QUEUED));
+        assert!(t.iter().all(|h| !h.pos().is_queued()));
     }
 
     #[test]
@@ -258,7 +294,7 @@ mod tests {
         assert_eq!(q.insert(t[0]), Err(InsertError::Queued));
         assert_eq!(arm(&mut q, t[1], 3), Ok(()));
         assert_eq!(arm(&mut q, t[2], 1), Err(InsertError::Full));
-        assert_eq!(t[2].pos().get(), NOT_QUEUED);
+        assert!(!t[2].pos().is_queued());
         assert!(!q.remove(t[2]) && !other.remove(t[0]));
         assert_eq!((q.next_expiry(), q.len()), (Some(3), 2));
         assert!(q.pop_expired(2).is_none());

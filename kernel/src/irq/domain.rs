@@ -150,6 +150,12 @@ impl Descriptor {
     pub fn is_pending(&self) -> bool {
         self.actions().any(|a| a.run.is_pending())
     }
+    /// The action that was registered first.
+    #[inline(always)]
+    pub fn first(&self) -> Option<&'static Action> {
+        // SAFETY: as `actions`.
+        unsafe { self.actions.load(Acquire).cast_const().as_ref() }
+    }
     /// The actions in the order of their registration.
     pub fn actions(&self) -> impl Iterator<Item = &'static Action> {
         let mut next = self.actions.load(Acquire);

@@ -6,14 +6,13 @@
 use super::{
     Primary, dispatch,
     domain::{Descriptor, Guarded, gic},
-    percpu_line::PerCpuAction,
+    percpu_line::{Handler, PerCpuAction},
 };
 use crate::{
     atomic_word::Word32,
     bugs::{self, Bug},
     cx::{AtomicCx, HardIrqCx, Irq},
-    mask,
-    percpu::{self, PerCpu},
+    mask, percpu,
     preempt::Balance,
     report, sched,
     sync::Completion,
@@ -24,6 +23,7 @@ use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 use hw::{
     atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed},
+    gic::FIRST_SPI,
     upcall::Switch,
 };
 use logic::{
@@ -99,17 +99,27 @@ fn apply_all(chip: Chip, intid: u32) {
 }
 
 /// One interrupt of a line, from the vector. The answer, if there is one, is the interrupt's: see
-/// [`sched::wake_returning`].
+/// [`sched::wake_returning`], which comes last.
 #[inline(always)]
 pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
-    match line.fast() {
+    let woken = match line.fast() {
         Some(action) => fast(line, action, intid, cx),
-        None => {
-            slow(line, intid, percpu::this(), cx);
-            count(intid);
-            None
-        }
+        None => rest(line, intid, cx),
+    };
+    sched::wake_returning(woken?, intid)
+}
+
+/// A line about which there may be something to decide, or a private one.
+#[inline(never)]
+fn rest(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+    gic().drop_priority(intid);
+    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
+    count(intid);
+    if intid < FIRST_SPI {
+        return private(line, intid, cx);
     }
+    slow(line, intid, cx);
+    None
 }
 
 /// Counts an interrupt of this CPU. Interrupts are masked.
@@ -125,7 +135,7 @@ pub(crate) fn count(intid: u32) {
 /// That no second flow of the line runs beside this one is the controller's doing: the interrupt is active until the
 /// thread, or this, deactivates it. A `disable` that comes meanwhile counts as one that came after.
 #[inline(always)]
-fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
+fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
     // Such a line exists only where the end of an interrupt is split.
     gic().drop_priority_split(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
@@ -139,7 +149,7 @@ fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut
     match (primary, action.thread.get()) {
         (Primary::WakeThread, Some(thread)) => {
             if action.run.wake(Wake::HELD) {
-                return sched::wake_returning(thread, intid);
+                return Some(thread);
             }
         }
         _ => fast_rare(line, action, primary),
@@ -180,14 +190,9 @@ fn call(action: &'static Action, cx: &mut HardIrqCx<'_>) -> Primary {
     primary
 }
 
-/// Every line that is shared, masked while its threads are pending, disabled, private to a CPU, or not one-shot.
+/// Every line that is shared, masked while its threads are pending, disabled, or not one-shot.
 #[inline(never)]
-fn slow(line: &'static Descriptor, intid: u32, cpu: &'static PerCpu, cx: &mut HardIrqCx<'_>) {
-    gic().drop_priority(intid);
-    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
-    if intid < 32 {
-        return private(line, cpu, cx);
-    }
+fn slow(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) {
     // SAFETY: this is a hard handler's context: interrupts stay masked.
     let masked = unsafe { AtomicCx::<Irq>::new() };
     let mut guarded = line.lock.lock_in(&masked);
@@ -199,12 +204,12 @@ fn slow(line: &'static Descriptor, intid: u32, cpu: &'static PerCpu, cx: &mut Ha
         Entry::Leave(chip) => {
             // The state machine has a line without handler for masked; the controller delivered it all the same. Unless it
             // came while the handler was being taken out, that is a fault.
-            let fault = line.actions().next().is_none() && !guarded.leaving;
+            let fault = line.first().is_none() && !guarded.leaving;
             // Under the lock: whoever enables the line on another CPU unmasks it after this has masked it.
             apply(if fault { chip | Chip::MASK } else { chip }, intid);
             drop(guarded);
             if fault {
-                dispatch::unexpected(cpu, intid);
+                dispatch::unexpected(percpu::this(), intid);
             }
             return;
         }
@@ -293,15 +298,21 @@ fn nobody_cared(guarded: &mut Guarded, line: &'static Descriptor) {
 
 /// A PPI: no lock, no shared counter; the handler sees its CPU's cookie.
 #[inline(always)]
-fn private(line: &'static Descriptor, cpu: &'static PerCpu, cx: &mut HardIrqCx<'_>) {
-    match line.actions().next().and_then(|a| Some((a, a.percpu.as_ref()?))) {
-        Some((action, percpu)) => {
+fn private(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+    let Some((action, percpu)) = line.first().and_then(|a| Some((a, a.percpu.as_ref()?))) else {
+        dispatch::silence(percpu::this(), intid);
+        return None;
+    };
+    let woken = match &percpu.handler {
+        Handler::EventTimer => time::interrupt(cx),
+        Handler::Driver(handler) => {
             let me = thread::current();
             let balance = Balance::begin(me);
-            (percpu.handler)(cx);
+            handler(cx);
             balance.end(me, &action.name);
-            gic().deactivate(line.intid);
+            None
         }
-        None => dispatch::silence(cpu, line.intid),
-    }
+    };
+    gic().deactivate(intid);
+    woken
 }

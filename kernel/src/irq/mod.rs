@@ -24,7 +24,7 @@ pub use line::Line;
 pub(crate) use line::{set_debug_shirq, start_reaper};
 pub use logic::request::{Flags, Trigger};
 pub use percpu_line::{PerCpuLine, request_percpu};
-pub(crate) use percpu_line::{enable_private, keep_timer};
+pub(crate) use percpu_line::{enable_private, request_timer};
 pub use request::Request;
 pub(crate) use stats::counts;
 pub use stats::{Handler, LineInfo, Totals, detector_enabled, for_each, info, set_detector, totals};

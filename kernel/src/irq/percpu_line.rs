@@ -26,9 +26,17 @@ use hw::atomic::{
 use logic::{cpus::CpuSet, handshake::Handshake};
 use spin::Once;
 
-/// A PPI's handler: called by several CPUs at once.
+/// What a PPI's interrupt calls, on several CPUs at once.
+pub(crate) enum Handler {
+    /// The event timer's, which may leave a thread to be woken as the last thing that the interrupt does.
+    EventTimer,
+    /// A driver's.
+    Driver(Box<dyn Fn(&mut HardIrqCx<'_>) + Send + Sync>),
+}
+
+/// A PPI's part of its action.
 pub(crate) struct PerCpuAction {
-    pub handler: Box<dyn Fn(&mut HardIrqCx<'_>) + Send + Sync>,
+    pub handler: Handler,
     /// CPUs that let the line through.
     enabled: AtomicU32,
 }
@@ -62,6 +70,19 @@ pub fn request_percpu(
     name: &str,
     handler: impl Fn(&mut HardIrqCx<'_>) + Send + Sync + 'static,
 ) -> Result<PerCpuLine> {
+    install(cx, irq, name, Handler::Driver(Box::new(handler)))
+}
+
+/// Takes the event timer's line, and keeps it: every CPU that comes up enables it.
+pub(crate) fn request_timer(cx: &mut ThreadCx, irq: Irq) -> Result<()> {
+    let timer = install(cx, irq, "timer", Handler::EventTimer)?;
+    timer.enable(cx);
+    TIMER.call_once(|| timer);
+    Ok(())
+}
+
+#[track_caller]
+fn install(cx: &mut ThreadCx, irq: Irq, name: &str, handler: Handler) -> Result<PerCpuLine> {
     context_check::must_sleep(cx)?;
     let line = descriptor(irq)?;
     if !line.with(|g| g.percpu) {
@@ -69,7 +90,7 @@ pub fn request_percpu(
     }
     line.config.down(cx);
     publish(line);
-    let free = line.actions().next().is_none();
+    let free = line.first().is_none();
     if free {
         let action = Box::new(Action {
             next: AtomicPtr::new(core::ptr::null_mut()),
@@ -85,7 +106,7 @@ pub fn request_percpu(
             ready: Completion::new(),
             exited: Completion::new(),
             warned: Cell::new(false),
-            percpu: Some(PerCpuAction { handler: Box::new(handler), enabled: AtomicU32::new(0) }),
+            percpu: Some(PerCpuAction { handler, enabled: AtomicU32::new(0) }),
         });
         line.actions.store(Box::into_raw(action), Release);
     }
@@ -94,12 +115,8 @@ pub fn request_percpu(
 }
 
 hw::global! {
+    /// The event timer's line.
     static TIMER: Once<PerCpuLine> = Once::new();
-}
-
-/// The event timer's line: every CPU that comes up enables it.
-pub(crate) fn keep_timer(line: PerCpuLine) {
-    TIMER.call_once(|| line);
 }
 
 /// Lets through what every CPU needs, on a CPU that comes up: IPIs, and the timer once there is one. Interrupts are masked.
@@ -164,7 +181,7 @@ impl PerCpuLine {
 
     /// The installed handler: only `free`, which consumes the line, takes it out.
     fn action(&self) -> (&'static Action, &'static PerCpuAction) {
-        match self.line.actions().next().and_then(|a| Some((a, a.percpu.as_ref()?))) {
+        match self.line.first().and_then(|a| Some((a, a.percpu.as_ref()?))) {
             Some(found) => found,
             None => report::bug!("irq {}: per-CPU line without its handler", self.line.intid),
         }

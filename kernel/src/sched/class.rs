@@ -13,7 +13,7 @@ use crate::{
     model, percpu,
     sync::rtmutex::propagate,
     thread::{self, Ref, State, ThreadId, Traits},
-    time::{self, Restart, TimerCore},
+    time::{self, OnExpiry, Restart, TimerCore},
 };
 use core::time::Duration;
 use hw::atomic::{
@@ -63,7 +63,7 @@ pub(crate) struct Slicing {
 }
 impl Slicing {
     pub(crate) const fn new() -> Self {
-        Self { timer: TimerCore::new(slice_end), armed: false }
+        Self { timer: TimerCore::new(OnExpiry::Call(slice_end)), armed: false }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     sched,
     thread::{self, Ref, State, signal},
-    time::{self, Instant, sleep},
+    time::{Instant, sleep},
 };
 use core::{cell::Cell, ptr::NonNull};
 use hw::atomic::{
@@ -185,9 +185,15 @@ impl Limits {
     }
 }
 
-/// Gives the CPU away once, the state being announced. Says why the wait should end, if it should.
+/// Gives the CPU away once, the state being announced. Says why the wait should end, if it should: with no timer to be had for
+/// its deadline, its time is up.
 #[inline(always)]
 pub(crate) fn park(limits: &Limits) -> Result<()> {
+    park_timed(limits).map_err(|error| if error == Error::NoResource { Error::TimedOut } else { error })
+}
+/// As [`park`], but says [`Error::NoResource`] if the timer queue is full.
+#[inline(always)]
+pub(crate) fn park_timed(limits: &Limits) -> Result<()> {
     let me = thread::current();
     // After the state is visible: `thread::interrupt` looks the other way round.
     if limits.interruptible && me.signals.load(SeqCst) != 0 {
@@ -195,20 +201,15 @@ pub(crate) fn park(limits: &Limits) -> Result<()> {
         return Err(Error::Interrupted);
     }
     me.waiting.wchan.set(limits.wchan);
-    match limits.deadline {
-        None => sched::block(),
-        Some(deadline) => {
-            if time::now() >= deadline || !sleep::arm(me, deadline) {
-                sched::set_state(State::Running);
-                me.waiting.wchan.set("");
-                return Err(Error::TimedOut);
-            }
+    let ended = match limits.deadline {
+        None => {
             sched::block();
-            sleep::disarm(me);
+            Ok(())
         }
-    }
+        Some(deadline) => sleep::block_until(me, deadline),
+    };
     me.waiting.wchan.set("");
-    if limits.interruptible && me.signals.load(Relaxed) != 0 { Err(Error::Interrupted) } else { Ok(()) }
+    if limits.interruptible && me.signals.load(Relaxed) != 0 { Err(Error::Interrupted) } else { ended }
 }
 
 /// How a wait that ran out of time or was interrupted ended after all.

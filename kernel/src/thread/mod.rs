@@ -14,7 +14,7 @@ use crate::{
         rtmutex::{Inheritance, Reads},
         wait::Waiting,
     },
-    time::TimerCore,
+    time::{OnExpiry, TimerCore},
 };
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::AtomicU32 as OwnWord;
@@ -244,7 +244,7 @@ impl Thread {
             inheritance: Inheritance::new(),
             reads: Reads::new(),
             waiting: Waiting::new(),
-            sleep: TimerCore::new(crate::time::sleep::expired),
+            sleep: TimerCore::new(OnExpiry::WakeSleeper),
             signals: AtomicU32::new(0),
             number: AtomicU32::new(0),
             identity: UnsafeCell::new(Identity {

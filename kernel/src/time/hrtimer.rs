@@ -1,5 +1,5 @@
 //! How does a driver or an application run something at a moment, in the timer's interrupt?
-use super::{Instant, Restart, TimerCore, cancel, queue::Was, start_masked};
+use super::{Instant, OnExpiry, Restart, TimerCore, cancel, queue::Was, start_masked};
 use crate::{
     bugs::{self, Bug},
     cx::{Context, HardIrqCx, ThreadCx},
@@ -75,7 +75,12 @@ impl HrTimer {
         callback: impl FnMut(&mut HardIrqCx<'_>, &mut Expiry<'_>) -> Restart + Send + 'static,
     ) -> Self {
         let _ = cx;
-        Self { inner: Box::new(Inner { core: TimerCore::new(fire), callback: UnsafeCell::new(Box::new(callback)) }) }
+        Self {
+            inner: Box::new(Inner {
+                core: TimerCore::new(OnExpiry::Call(fire)),
+                callback: UnsafeCell::new(Box::new(callback)),
+            }),
+        }
     }
     /// Expires at `at`, at once if that has passed. A queued timer is moved.
     ///

@@ -16,7 +16,7 @@ pub use hrtimer::{Cancelled, Expiry, HrTimer};
 pub use queue::MAX_TIMERS;
 #[cfg(not(target_os = "none"))]
 pub(crate) use queue::delay_first_timer;
-pub(crate) use queue::{CpuTimers, TimerCore, cancel, entering_idle, interrupt, start_masked, verify};
+pub(crate) use queue::{CpuTimers, OnExpiry, TimerCore, cancel, entering_idle, interrupt, start_masked, verify};
 pub use sleep::{ClockId, Mode, Timespec, clock_nanosleep, sleep, sleep_until};
 
 /// What a timer's callback says at its end.
@@ -73,11 +73,12 @@ pub(crate) fn start() -> crate::Result<()> {
     CLOCK.try_call_once(|| Clock::new(counter::frequency())).map(|_| ()).map_err(|_| crate::Error::Unsupported)
 }
 
-fn clock() -> Clock {
-    match CLOCK.get() {
-        Some(clock) => *clock,
-        None => crate::report::bug!("the time was asked for before the clock was started"),
-    }
+#[inline(always)]
+fn clock() -> &'static Clock {
+    let clock: &Once<Clock> = &CLOCK;
+    debug_assert!(clock.is_completed(), "the time was asked for before the clock was started");
+    // SAFETY: boot starts the clock before anything that could ask for the time. Kernel statics live as long as the machine.
+    unsafe { &*core::ptr::from_ref(clock.get_unchecked()) }
 }
 
 /// The time now.

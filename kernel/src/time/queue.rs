@@ -3,8 +3,9 @@
 //! A timer is in the queue of the CPU that started it last, its *base*; whoever wants it takes that queue's lock.
 //! The queue's lock is never held in a callback. An interrupt serves one expired timer and then arms the device again; when
 //! more are due it fires at once. So interrupts are masked for one callback at a time, however many timers expire together,
-//! and whoever is more urgent gets in between.
-use super::{Instant, Restart, instant_to_ticks, now};
+//! and whoever is more urgent gets in between. A sleeping thread's own timer has no callback: the interrupt takes it out, arms the
+//! device, and wakes the thread last, as that of a threaded line does.
+use super::{Instant, Restart, instant_to_ticks, now, sleep::sleeper};
 use crate::{
     cx::{self, HardIrqCx},
     irq_flags,
@@ -12,14 +13,15 @@ use crate::{
     preempt::Balance,
     report,
     sync::raw::RawSpinLock,
-    thread, trace,
+    thread::{self, Ref},
+    trace,
 };
 use core::cell::Cell;
 use hw::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire, Release},
 };
-use logic::timerq::{InsertError, NOT_QUEUED, Timed, TimerQueue};
+use logic::timerq::{InsertError, Pos, Timed, TimerQueue};
 
 /// Timers that one CPU can have queued.
 pub const MAX_TIMERS: usize = 512;
@@ -34,8 +36,19 @@ pub(crate) struct TimerCore {
     base: AtomicPtr<PerCpu>,
     expiry: Cell<u64>,
     seq: Cell<u64>,
-    pos: Cell<u32>,
-    callback: fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart,
+    pos: Pos,
+    on_expiry: OnExpiry,
+}
+
+pub(crate) type Callback = fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart;
+
+/// What a timer's expiry does.
+#[derive(Clone, Copy)]
+pub(crate) enum OnExpiry {
+    /// Calls this in the interrupt.
+    Call(Callback),
+    /// Wakes the thread whose own it is.
+    WakeSleeper,
 }
 
 // SAFETY: the cells are touched under the queue's lock, or by the callback while nobody else does.
@@ -44,18 +57,19 @@ unsafe impl Sync for TimerCore {}
 unsafe impl Send for TimerCore {}
 
 impl TimerCore {
-    pub(crate) const fn new(callback: fn(&TimerCore, &mut HardIrqCx<'_>) -> Restart) -> Self {
+    pub(crate) const fn new(on_expiry: OnExpiry) -> Self {
         Self {
             base: AtomicPtr::new(core::ptr::null_mut()),
             expiry: Cell::new(0),
             seq: Cell::new(0),
-            pos: Cell::new(NOT_QUEUED),
-            callback,
+            pos: Pos::new(),
+            on_expiry,
         }
     }
     /// Whether it is queued; out of date as soon as it is known, unless its CPU asks under its own lock.
+    #[inline(always)]
     pub(crate) fn is_queued(&self) -> bool {
-        self.pos.get() != NOT_QUEUED
+        self.pos.is_queued()
     }
     fn base(&self) -> Option<&'static PerCpu> {
         // SAFETY: an area of `percpu`, or null; areas are never freed.
@@ -92,7 +106,7 @@ impl Timed for Handle {
     fn key(&self) -> (u64, u64) {
         (self.get().expiry.get(), self.get().seq.get())
     }
-    fn pos(&self) -> &Cell<u32> {
+    fn pos(&self) -> &Pos {
         // SAFETY: as `get`; the lifetime is that of the handle's borrow.
         unsafe { &(*self.0).pos }
     }
@@ -176,11 +190,15 @@ impl Inner {
     fn arm(&mut self) {
         let next = self.queue.next_expiry().unwrap_or(u64::MAX);
         if next != self.armed {
-            self.armed = next;
-            match next {
-                u64::MAX => hw::clock::disarm(),
-                at => hw::clock::arm(instant_to_ticks(Instant(at))),
-            }
+            self.arm_for(next);
+        }
+    }
+    #[inline(always)]
+    fn arm_for(&mut self, next: u64) {
+        self.armed = next;
+        match next {
+            u64::MAX => hw::clock::disarm(),
+            at => hw::clock::arm(instant_to_ticks(Instant(at))),
         }
     }
     fn insert(&mut self, timer: Handle) -> Result<(), InsertError> {
@@ -282,22 +300,40 @@ pub(crate) fn entering_idle() {
     locked(&percpu::this().timers, Inner::arm);
 }
 
-/// The event device's interrupt.
-pub(crate) fn interrupt(cx: &mut HardIrqCx<'_>) {
-    let timers = &percpu::this().timers.0;
-    let due = timers.with(cx, |inner, _| {
-        let now = now();
-        inner.interrupts += 1;
-        inner.behind_since.get_or_insert(now);
-        inner.take_expired(now)
-    });
-    let Some(timer) = due else { return };
+/// The event device's interrupt. The answer: whose sleep is over; to wake that thread is left to the end of the interrupt.
+#[inline(always)]
+pub(crate) fn interrupt(cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+    let mut inner = percpu::this().timers.0.lock(cx);
+    let now = now();
+    inner.interrupts += 1;
+    let Some(timer) = inner.queue.pop_expired(now.0) else {
+        inner.rearm(now);
+        return None;
+    };
+    match timer.get().on_expiry {
+        // From here on it is nobody's but its thread's, which may be awake already and start it again.
+        OnExpiry::WakeSleeper => {
+            inner.rearm(now);
+            trace::record(trace::TIMER, timer.get().expiry.get(), 0);
+            Some(sleeper(timer.get()))
+        }
+        OnExpiry::Call(callback) => {
+            inner.begin(timer, now);
+            drop(inner);
+            call(timer, callback, cx);
+            None
+        }
+    }
+}
+
+#[inline(never)]
+fn call(timer: Handle, callback: Callback, cx: &mut HardIrqCx<'_>) {
     trace::record(trace::TIMER, timer.get().expiry.get(), 0);
     let me = thread::current();
     let balance = Balance::begin(me);
-    let restart = (timer.get().callback)(timer.get(), cx);
+    let restart = callback(timer.get(), cx);
     balance.end(me, "timer callback");
-    let hung = timers.with(cx, |inner, _| {
+    let hung = percpu::this().timers.0.with(cx, |inner, _| {
         let now = now();
         let hung = inner.finish(timer, restart, now);
         inner.rearm(now);
@@ -309,15 +345,11 @@ pub(crate) fn interrupt(cx: &mut HardIrqCx<'_>) {
 }
 
 impl Inner {
-    /// Takes out the first timer, to run its callback, if its time has come; otherwise arms the device.
-    fn take_expired(&mut self, now: Instant) -> Option<Handle> {
-        let Some(timer) = self.queue.pop_expired(now.0) else {
-            self.rearm(now);
-            return None;
-        };
+    /// A timer that was taken out begins its callback.
+    fn begin(&mut self, timer: Handle, now: Instant) {
+        self.behind_since.get_or_insert(now);
         self.running = Some(timer);
         self.touched = false;
-        Some(timer)
     }
     /// A callback is over: queues its timer again if it shall run again. `Some`: callbacks take longer than their periods;
     /// threads get as many nanoseconds as that has cost by now.
@@ -341,13 +373,16 @@ impl Inner {
         spent
     }
     /// The end of an interrupt. It comes again at once if timers are due.
+    #[inline(always)]
     fn rearm(&mut self, now: Instant) {
-        if self.queue.next_expiry().is_none_or(|next| next > now.0) {
+        let next = self.queue.next_expiry().unwrap_or(u64::MAX);
+        if next > now.0 {
             self.caught_up();
+        } else {
+            self.behind_since.get_or_insert(now);
         }
         // Whatever it was armed for has passed.
-        self.armed = u64::MAX - 1;
-        self.arm();
+        self.arm_for(next);
     }
     fn caught_up(&mut self) {
         (self.behind_since, self.again) = (None, 0);

@@ -1,14 +1,15 @@
 //! How does a thread wait for a moment?
 //!
 //! Each thread has a timer of its own, so sleeping allocates nothing. It expires in the timer's interrupt and wakes the
-//! thread there (the HARD half of TM-04).
-use super::{Instant, Restart, TimerCore, cancel, now, start_masked};
+//! thread there (the HARD half of TM-04). The thread alone starts it, so when it is out of the queue and the thread has not
+//! taken it out, the time has come: the clock need not be asked again.
+use super::{Instant, TimerCore, cancel, now, start_masked};
 use crate::{
     context_check,
-    cx::{HardIrqCx, ThreadCx},
+    cx::ThreadCx,
     error::{Error, Result},
     sched,
-    sync::wait::{Limits, park, settle},
+    sync::wait::{Limits, park_timed, settle},
     thread::{Ref, State, Thread},
 };
 use core::{mem::offset_of, time::Duration};
@@ -39,28 +40,47 @@ pub struct Timespec {
     pub nanoseconds: i64,
 }
 
-/// The thread's own timer has expired.
-pub(crate) fn expired(timer: &TimerCore, _: &mut HardIrqCx<'_>) -> Restart {
-    // SAFETY: only `Thread::sleep` has this callback, and threads are never freed.
-    let thread: &'static Thread = unsafe { &*core::ptr::from_ref(timer).byte_sub(offset_of!(Thread, sleep)).cast() };
-    sched::wake_masked(Ref(thread));
-    Restart::No
+/// The thread whose own timer this is.
+#[inline(always)]
+pub(super) fn sleeper(timer: &TimerCore) -> Ref {
+    // SAFETY: only `Thread::sleep` is of this kind, and threads are never freed.
+    Ref(unsafe { &*core::ptr::from_ref(timer).byte_sub(offset_of!(Thread, sleep)).cast::<Thread>() })
 }
 
-/// Arms the running thread's timer. False if the timer queue is full.
-pub(crate) fn arm(thread: &Thread, at: Instant) -> bool {
-    start_masked(&thread.sleep, at)
+/// The running thread, which has announced that it waits, gives the CPU away until it is woken or `at` has come.
+///
+/// # Errors
+/// [`Error::TimedOut`]: `at` has come. [`Error::NoResource`]: the timer queue is full. If it did not sleep at all, it is
+/// Running again.
+#[inline(always)]
+pub(crate) fn block_until(me: &'static Thread, at: Instant) -> Result<()> {
+    start(me, at)?;
+    sched::block();
+    if !me.sleep.is_queued() {
+        return Err(Error::TimedOut);
+    }
+    // If it expires before it is out of the queue, on another CPU, it wakes a thread that does not sleep then.
+    cancel(&me.sleep);
+    Ok(())
 }
-/// Takes it back.
-pub(crate) fn disarm(thread: &Thread) {
-    // Even if it has expired: its callback may run on another CPU, and wakes a thread that does not sleep then.
-    cancel(&thread.sleep);
+
+#[inline(never)]
+fn start(me: &'static Thread, at: Instant) -> Result<()> {
+    let error = if now() >= at {
+        Error::TimedOut
+    } else if start_masked(&me.sleep, at) {
+        return Ok(());
+    } else {
+        Error::NoResource
+    };
+    sched::set_state(State::Running);
+    Err(error)
 }
 
 /// Sleeps for at least `d`.
 ///
 /// # Errors
-/// [`Error::Interrupted`]: the thread was interrupted before.
+/// [`Error::Interrupted`]: the thread was interrupted before. [`Error::NoResource`]: the CPU's timer queue is full.
 #[track_caller]
 pub fn sleep(cx: &mut ThreadCx, d: Duration) -> Result<()> {
     sleep_until(cx, now().saturating_add(d))
@@ -69,19 +89,20 @@ pub fn sleep(cx: &mut ThreadCx, d: Duration) -> Result<()> {
 /// Sleeps until `at`; returns at once when that has passed.
 ///
 /// # Errors
-/// [`Error::Interrupted`]: the thread was interrupted before.
+/// [`Error::Interrupted`]: the thread was interrupted before. [`Error::NoResource`]: the CPU's timer queue is full.
 #[track_caller]
 pub fn sleep_until(cx: &mut ThreadCx, at: Instant) -> Result<()> {
     context_check::might_sleep(cx);
     let limits = Limits { deadline: Some(at), interruptible: true, wchan: "nanosleep" };
     let result = loop {
         sched::set_state(State::Interruptible);
-        match park(&limits) {
-            // Woken by the timer, interrupted, or by somebody else's late wake-up: the clock decides. An interruption
-            // that came after the time is left for the next wait.
+        match park_timed(&limits) {
+            // Nor was it interrupted or killed.
+            Err(Error::TimedOut) => return Ok(()),
+            // Interrupted, or somebody else's late wake-up: the clock decides. An interruption that came after the time is
+            // left for the next wait.
             _ if now() >= at => break Ok(()),
             Ok(()) => {}
-            Err(Error::TimedOut) => break Err(Error::NoResource),
             Err(error) => break Err(error),
         }
     };

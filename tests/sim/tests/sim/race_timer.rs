@@ -1,12 +1,13 @@
-//! What if a timer's callback runs on one CPU while another one cancels or starts it (TM-02)?
+//! What if a timer's callback runs on one CPU while another one cancels or starts it (TM-02)? And what if it is a sleeper's
+//! own, and the sleeper goes on elsewhere (TM-04)?
 use crate::{
-    harness::{US, at},
-    race::{busy_till, explored, race},
+    harness::{US, at, become_policy, fifo, these},
+    race::{busy_till, explored, explored_with, race},
 };
 use hw::sim;
 use kernel::{
-    ThreadCx,
-    time::{HrTimer, Restart},
+    Error, ThreadCx, sched, thread,
+    time::{self, HrTimer, Restart},
 };
 use std::sync::{
     Arc,
@@ -133,5 +134,37 @@ fn cancelled_while_it_is_started() {
         let runs_once = timer.is_queued();
         busy_till(sim::time() + 200 * US);
         assert_eq!((runs.ended.load(SeqCst), timer.is_queued()), (u32::from(runs_once), false));
+    });
+}
+
+/// TM-04: interrupted when its time comes, and moved: the timer expires on the CPU that it has left, before the thread takes
+/// it back there, or after. It never goes on too early, and the late wake-up does not cut its next sleep short.
+#[test]
+fn a_sleeper_goes_on_elsewhere_when_its_timer_expires() {
+    // One preemption is enough for it: the other CPU is on its way with the wake-up.
+    explored_with(1, |cx| {
+        let expiry = |begin: u64| begin + 20 * US;
+        race(
+            cx,
+            move |cx, begin| {
+                let result = time::sleep_until(cx, at(expiry(begin)));
+                assert!(sim::time() >= expiry(begin) || result == Err(Error::Interrupted), "too early");
+                let next = expiry(begin) + 10 * US;
+                // What came after its time is left for this one.
+                while time::sleep_until(cx, at(next)) == Err(Error::Interrupted) {}
+                assert!(sim::time() >= next, "cut short");
+            },
+            |cx, begin, sleeper| {
+                sim::interleave(false);
+                busy_till(expiry(begin) - 1);
+                sched::set_affinity(cx, sleeper, these(&[0])).unwrap();
+                sim::interleave(true);
+                busy_till(expiry(begin));
+                thread::interrupt(cx, sleeper).unwrap();
+                // It goes first.
+                become_policy(cx, fifo(50));
+            },
+        );
+        assert_eq!(kernel::verify::all(cx), Ok(()));
     });
 }

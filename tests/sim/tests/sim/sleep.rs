@@ -145,7 +145,7 @@ fn many_sleepers_at_one_moment() {
         time::sleep(cx, ms(1)).unwrap();
         let mut seen = log.take();
         assert!(seen.iter().all(|&(_, when)| when == moment));
-        // An interrupt wakes eight at a time; who is woken by the first of them may run before the last.
+        // An interrupt wakes one; it may run before the next is woken.
         seen.sort();
         assert_eq!(seen, (1..=40).map(|priority| (priority, moment)).collect::<Vec<_>>());
     });

@@ -3,6 +3,7 @@ use crate::harness::{Log, MS, US, at, exact, fifo, ms, start, warnings};
 use core::time::Duration;
 use kernel::{
     Error, ThreadCx,
+    sync::Semaphore,
     time::{self, Cancelled, HrTimer, Restart},
 };
 use std::sync::{Arc, OnceLock};
@@ -196,7 +197,7 @@ fn cancelled_dropped_past_and_never() {
     });
 }
 
-/// TM-02: a full queue refuses one more timer, and has room again when one has expired.
+/// TM-02: a full queue refuses one more timer and waits with a time, and has room again when one has expired.
 #[test]
 fn a_full_queue_refuses() {
     exact(|cx| {
@@ -208,6 +209,7 @@ fn a_full_queue_refuses() {
         assert!(!last.is_queued());
         assert!(refused < 8, "the kernel's own timers");
         assert_eq!(time::sleep(cx, ms(1)), Err(Error::NoResource));
+        assert_eq!(Semaphore::new(0).down_until(cx, later), Err(Error::TimedOut));
         hw::sim::spend(10 * MS);
         assert_eq!(last.start_at(cx, later), Ok(()));
     });
