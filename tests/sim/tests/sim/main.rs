@@ -28,6 +28,7 @@ mod irq_shared;
 mod irq_smp;
 mod irq_thread;
 mod latency;
+mod lock_models;
 mod lock_stress;
 mod locks;
 mod log;
