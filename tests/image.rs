@@ -322,7 +322,6 @@ fn stress() -> Result<()> {
         "hc_01_2_events_of_four_cpus_keep_their_order",
         "tm_01_3_the_clock_is_one_for_all_cpus",
         "bu_02_1_registers_survive_ten_thousand_migrations",
-        "iq_18_4_requests_and_frees_leak_nothing",
     ] {
         let machine = on_target_machine(name)?;
         let bootargs = machine.bootargs.clone().with("bound", BOUND);
