@@ -30,17 +30,11 @@ impl Disabled {
     }
 }
 
-/// A CPU's part.
-pub(crate) struct CpuBh {
-    lock: RtMutex,
-    /// As its holder's depth.
-    depth: Cell<u32>,
-}
-// SAFETY: `depth` is the holder's, who stays on the CPU.
-unsafe impl Sync for CpuBh {}
+/// A CPU's part: how deep its section is, its holder knows.
+pub(crate) struct CpuBh(RtMutex);
 impl CpuBh {
     pub(crate) const fn new() -> Self {
-        Self { lock: RtMutex::new(Class::Bh), depth: Cell::new(0) }
+        Self(RtMutex::new(Class::Bh))
     }
 }
 
@@ -94,15 +88,13 @@ fn enter() {
     let mine = &thread::current().bh;
     if mine.depth.get() == 0 {
         sched::pin();
-        let cpu = &percpu::this().bh;
+        let CpuBh(lock) = &percpu::this().bh;
         if context_check::may_sleep() {
-            if !cpu.lock.try_fast() {
-                sched::keep_state();
-                cpu.lock.lock_keeping_state();
-                sched::restore_state();
+            if !lock.try_fast() {
+                lock.lock_keeping_state();
             }
             mine.locked.set(true);
-        } else if cpu.depth.get() != 0 {
+        } else if lock.owner().is_some() {
             report::warn!(
                 "bottom halves disabled with preemption off, in somebody's section, by {}",
                 thread::current().name()
@@ -110,18 +102,14 @@ fn enter() {
         }
     }
     mine.depth.set(mine.depth.get() + 1);
-    let cpu = &percpu::this().bh;
-    cpu.depth.set(cpu.depth.get() + 1);
 }
 
 fn leave() {
     let mine = &thread::current().bh;
-    let cpu = &percpu::this().bh;
     mine.depth.set(mine.depth.get() - 1);
-    cpu.depth.set(cpu.depth.get() - 1);
     if mine.depth.get() == 0 {
         if mine.locked.replace(false) {
-            cpu.lock.unlock();
+            percpu::this().bh.0.unlock();
         }
         sched::unpin();
     }
@@ -129,5 +117,5 @@ fn leave() {
 
 /// The thread that holds a CPU's lock, if somebody does.
 pub fn owner(cpu: usize) -> Option<thread::ThreadId> {
-    percpu::area(cpu).bh.lock.owner()
+    percpu::area(cpu).bh.0.owner()
 }

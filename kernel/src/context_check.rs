@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     mask, model, preempt, report, thread,
 };
-use core::{cell::Cell, panic::Location};
+use core::panic::Location;
 
 /// Whether sleeping is allowed: nothing disabled preemption or interrupts.
 #[inline(always)]
@@ -58,43 +58,7 @@ fn may_spin() -> bool {
     if hw::cpu::in_interrupt() {
         return false;
     }
-    me.preempt.count().depth() == me.spins.depth.get() && (mask::enabled() || me.spins.masks.get())
-}
-
-/// The spinning sections of a thread, where they spin; its own.
-pub(crate) struct SpinDepth {
-    /// How many, each with preemption off.
-    depth: Cell<u32>,
-    /// One of them has masked interrupts.
-    masks: Cell<bool>,
-}
-impl SpinDepth {
-    pub(crate) const fn new() -> Self {
-        Self { depth: Cell::new(0), masks: Cell::new(false) }
-    }
-}
-
-/// A spinning section is open until this is dropped.
-pub(crate) struct Spins(bool);
-impl Spins {
-    /// `masks`: the section has masked interrupts, which were enabled.
-    pub(crate) fn begin(masks: bool) -> Self {
-        let spins = &thread::current().spins;
-        spins.depth.set(spins.depth.get() + 1);
-        if masks {
-            spins.masks.set(true);
-        }
-        Self(masks)
-    }
-}
-impl Drop for Spins {
-    fn drop(&mut self) {
-        let spins = &thread::current().spins;
-        spins.depth.set(spins.depth.get().saturating_sub(1));
-        if self.0 {
-            spins.masks.set(false);
-        }
-    }
+    me.spins.explain(me.preempt.count(), mask::enabled())
 }
 
 #[cold]

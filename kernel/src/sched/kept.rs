@@ -14,8 +14,16 @@ use crate::{
     thread::{self, Ref, State},
 };
 
-/// The running thread is about to wait for a lock that keeps its state.
-pub(crate) fn keep_state() {
+/// Runs `f`, in which the running thread waits as [`State::LockWait`], and goes back to the state that it had announced, or
+/// runs on if it was woken meanwhile.
+pub(crate) fn keeping_state<R>(f: impl FnOnce() -> R) -> R {
+    keep();
+    let result = f();
+    restore();
+    result
+}
+
+fn keep() {
     let me = Ref(thread::current());
     let off = Off::new();
     percpu::this().runqueue.with(|_| {
@@ -25,8 +33,7 @@ pub(crate) fn keep_state() {
     drop(off);
 }
 
-/// The running thread has the lock: its state is what it was, or Running if it was woken.
-pub(crate) fn restore_state() {
+fn restore() {
     let me = Ref(thread::current());
     let off = Off::new();
     percpu::this().runqueue.with(|_| me.state.set(me.kept_state.replace(State::Running as u32)));

@@ -40,7 +40,7 @@ pub(crate) use affinity::{bind, pin, unpin};
 pub(crate) use class::{NORMAL, Slicing, hand_over, inherit};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;
-pub(crate) use kept::{keep_state, restore_state, wake_lock_waiter};
+pub(crate) use kept::{keeping_state, wake_lock_waiter};
 use preempt::leaves;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};
 #[cfg(target_os = "none")]

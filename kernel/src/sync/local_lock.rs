@@ -3,7 +3,7 @@
 //! Under the `rt` model each CPU has a sleeping lock with priority inheritance, and its holder is pinned; under the others the
 //! lock is no more than preemption off, or interrupts off. Other CPUs are never waited for.
 use super::{
-    lock::{Exclusive, Guard, Lock, Release},
+    lock::{Exclusive, Guard, InSection, Lock, Release},
     rtmutex::{Class, RtMutex},
     short::{Held, Masks},
 };
@@ -38,6 +38,13 @@ impl Release<Local> for LocalHeld<'_> {
     }
 }
 impl Exclusive for LocalHeld<'_> {}
+impl<'c> InSection for LocalHeld<'c> {
+    type Cx = SpinCx<'c>;
+    #[inline(always)]
+    fn token(&mut self) -> &mut SpinCx<'c> {
+        &mut self.cx
+    }
+}
 
 impl<T> LocalLock<T> {
     /// A free lock with these values by CPU number. In reports its name is the place of this call.
@@ -102,19 +109,5 @@ impl<T> LocalLock<T> {
         }
         held.close();
         None
-    }
-}
-
-impl<'c, T> LocalGuard<'_, 'c, T> {
-    /// The value and the token of the section, to use both at once.
-    #[inline(always)]
-    pub fn split(&mut self) -> (&mut T, &mut SpinCx<'c>) {
-        let (value, held) = self.parts();
-        (value, &mut held.cx)
-    }
-    /// The token of the section.
-    #[inline(always)]
-    pub fn cx(&mut self) -> &mut SpinCx<'c> {
-        &mut self.held().cx
     }
 }

@@ -17,6 +17,13 @@ pub trait Release<B> {
 }
 /// A holder that has the value to itself.
 pub trait Exclusive {}
+/// A holder that is in a section: it has the section's token.
+pub trait InSection {
+    /// The token.
+    type Cx;
+    #[doc(hidden)]
+    fn token(&mut self) -> &mut Self::Cx;
+}
 
 /// A value that only the holders of a lock reach. `B`: the kind of lock, which says when the whole is `Sync`.
 pub struct Lock<T: ?Sized, B> {
@@ -61,13 +68,6 @@ impl<T: ?Sized, B> Lock<T, B> {
     }
 }
 
-impl<T: ?Sized, B, H: Release<B>> Guard<'_, T, B, H> {
-    /// What the holder has.
-    #[inline(always)]
-    pub(crate) fn held(&mut self) -> &mut H {
-        &mut self.held
-    }
-}
 impl<'l, T: ?Sized, B, H: Release<B>> Guard<'l, T, B, H> {
     /// The value to look at and what the holder has, to use both at once.
     #[inline(always)]
@@ -89,6 +89,21 @@ impl<T: ?Sized, B, H: Release<B> + Exclusive> Guard<'_, T, B, H> {
     pub(crate) fn parts(&mut self) -> (&mut T, &mut H) {
         // SAFETY: held exclusively, and the guard is borrowed so.
         (unsafe { &mut *self.lock.value.get() }, &mut self.held)
+    }
+}
+impl<T: ?Sized, B, H: Release<B> + InSection> Guard<'_, T, B, H> {
+    /// The token of the section.
+    #[inline(always)]
+    pub fn cx(&mut self) -> &mut H::Cx {
+        self.held.token()
+    }
+}
+impl<T: ?Sized, B, H: Release<B> + Exclusive + InSection> Guard<'_, T, B, H> {
+    /// The value and the token of the section, to use both at once.
+    #[inline(always)]
+    pub fn split(&mut self) -> (&mut T, &mut H::Cx) {
+        let (value, held) = self.parts();
+        (value, held.token())
     }
 }
 impl<T: ?Sized, B, H: Release<B>> Deref for Guard<'_, T, B, H> {

@@ -20,7 +20,7 @@ mod rwlock;
 mod rwsem;
 mod rwspin;
 mod semaphore;
-mod short;
+pub(crate) mod short;
 mod spinlock;
 pub(crate) mod wait;
 mod waitqueue;

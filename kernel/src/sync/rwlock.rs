@@ -5,7 +5,7 @@
 //! writer; a writer cannot lend its own to the readers ([`super::rtmutex::RwBase`]). Under the others it spins
 //! ([`super::rwspin`]), with preemption off, and interrupts too if ordinary interrupt handlers take it.
 use super::{
-    lock::{Exclusive, Guard, Lock, Release},
+    lock::{Exclusive, Guard, InSection, Lock, Release},
     rtmutex::{Class, Place, RwBase},
     rwspin::RwSpin,
     short::Held,
@@ -59,6 +59,16 @@ pub type RwLock<T, L = Irq> = Lock<T, SharedSpinning<L>>;
 pub type RwLockReadGuard<'l, 'c, T, L = Irq> = Guard<'l, T, SharedSpinning<L>, Reading<'c, L>>;
 /// The lock is held for writing while this lives; as [`RwLockReadGuard`].
 pub type RwLockWriteGuard<'l, 'c, T, L = Irq> = Guard<'l, T, SharedSpinning<L>, Writing<'c, L>>;
+
+macro_rules! in_section { ($($held:ident)*) => { $(
+    impl<'c, L> InSection for $held<'c, L> {
+        type Cx = SpinCx<'c>;
+        #[inline(always)]
+        fn token(&mut self) -> &mut SpinCx<'c> {
+            &mut self.cx
+        }
+    }
+)* } }
 
 // SAFETY: one writer at a time has the value to itself, and several readers, on several threads, share it.
 unsafe impl<T: Send + Sync, L> Sync for Lock<T, SharedSpinning<L>> {}
@@ -135,6 +145,7 @@ impl<L> Release<SharedSpinning<L>> for Writing<'_, L> {
     }
 }
 impl<L> Exclusive for Writing<'_, L> {}
+in_section!(Reading Writing);
 
 impl<T, L: SpinLevel> RwLock<T, L> {
     /// A free lock. In reports its name is the place of this call.
@@ -221,23 +232,5 @@ impl<'c, T, L> RwLockReadGuard<'_, 'c, T, L> {
     pub fn split(&mut self) -> (&T, &mut SpinCx<'c>) {
         let (value, held) = self.shared_parts();
         (value, &mut held.cx)
-    }
-    /// The token of the section.
-    #[inline(always)]
-    pub fn cx(&mut self) -> &mut SpinCx<'c> {
-        &mut self.held().cx
-    }
-}
-impl<'c, T, L> RwLockWriteGuard<'_, 'c, T, L> {
-    /// The value and the token of the section, to use both at once.
-    #[inline(always)]
-    pub fn split(&mut self) -> (&mut T, &mut SpinCx<'c>) {
-        let (value, held) = self.parts();
-        (value, &mut held.cx)
-    }
-    /// The token of the section.
-    #[inline(always)]
-    pub fn cx(&mut self) -> &mut SpinCx<'c> {
-        &mut self.held().cx
     }
 }

@@ -7,7 +7,9 @@
 //!
 //! Each kind of lock says what is masked ([`Masks`]); under `rt` nothing is.
 use super::rtmutex::RtMutex;
-use crate::{context_check::Spins, irq_flags, model, preempt, sched};
+use crate::{irq_flags, model, preempt, sched, thread};
+use core::cell::Cell;
+use logic::preempt::Count;
 
 /// What a lock masks where it spins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl Held {
         if !model::current().rt() {
             lock.spin_word().acquire();
         } else if !lock.try_fast() {
-            sleep(lock);
+            lock.lock_keeping_state();
         }
     }
     /// Takes the lock if it is free, and nobody more urgent waits for it.
@@ -75,9 +77,42 @@ impl Held {
     }
 }
 
-#[inline(never)]
-fn sleep(lock: &RtMutex) {
-    sched::keep_state();
-    lock.lock_keeping_state();
-    sched::restore_state();
+/// The spinning sections of a thread, where they spin; its own.
+pub(crate) struct SpinDepth {
+    /// How many, each with preemption off.
+    depth: Cell<u32>,
+    /// One of them has masked interrupts.
+    masks: Cell<bool>,
+}
+impl SpinDepth {
+    pub(crate) const fn new() -> Self {
+        Self { depth: Cell::new(0), masks: Cell::new(false) }
+    }
+    /// Whether they are all that has disabled preemption, and interrupts, in their thread.
+    pub(crate) fn explain(&self, count: Count, enabled: bool) -> bool {
+        count.depth() == self.depth.get() && (enabled || self.masks.get())
+    }
+}
+
+/// A spinning section is open until this is dropped.
+struct Spins(bool);
+impl Spins {
+    /// `masks`: the section has masked interrupts, which were enabled.
+    fn begin(masks: bool) -> Self {
+        let spins = &thread::current().spins;
+        spins.depth.set(spins.depth.get() + 1);
+        if masks {
+            spins.masks.set(true);
+        }
+        Self(masks)
+    }
+}
+impl Drop for Spins {
+    fn drop(&mut self) {
+        let spins = &thread::current().spins;
+        spins.depth.set(spins.depth.get().saturating_sub(1));
+        if self.0 {
+            spins.masks.set(false);
+        }
+    }
 }

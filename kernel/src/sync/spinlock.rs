@@ -4,7 +4,7 @@
 //! that they have announced; its holder can be preempted, but not migrated, and interrupts stay enabled. Under the others it
 //! spins, with preemption off, and interrupts too if ordinary interrupt handlers take it.
 use super::{
-    lock::{Exclusive, Guard, Lock, Release},
+    lock::{Exclusive, Guard, InSection, Lock, Release},
     rtmutex::{Class, RtMutex},
     short::{Held, Masks},
 };
@@ -59,6 +59,13 @@ impl<L> Release<Spinning<L>> for SpinHeld<'_, L> {
     }
 }
 impl<L> Exclusive for SpinHeld<'_, L> {}
+impl<'c, L> InSection for SpinHeld<'c, L> {
+    type Cx = SpinCx<'c>;
+    #[inline(always)]
+    fn token(&mut self) -> &mut SpinCx<'c> {
+        &mut self.cx
+    }
+}
 
 impl<T, L: SpinLevel> SpinLock<T, L> {
     /// A free spinlock. In reports its name is the place of this call.
@@ -104,19 +111,5 @@ impl<T, L: SpinLevel> SpinLock<T, L> {
     /// The thread that holds it, under `rt`; out of date as soon as it is known, unless that is the caller.
     pub fn owner(&self) -> Option<ThreadId> {
         self.backend.lock.owner()
-    }
-}
-
-impl<'c, T, L> SpinGuard<'_, 'c, T, L> {
-    /// The value and the token of the section, to use both at once.
-    #[inline(always)]
-    pub fn split(&mut self) -> (&mut T, &mut SpinCx<'c>) {
-        let (value, held) = self.parts();
-        (value, &mut held.cx)
-    }
-    /// The token of the section.
-    #[inline(always)]
-    pub fn cx(&mut self) -> &mut SpinCx<'c> {
-        &mut self.held().cx
     }
 }

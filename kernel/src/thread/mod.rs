@@ -5,13 +5,13 @@
 use crate::{
     atomic_word::Word32,
     bh,
-    context_check::SpinDepth,
     cx::ThreadCx,
     error::{Error, Result},
     percpu::{self, PerCpu},
     preempt::Preempt,
     sync::{
         rtmutex::{Inheritance, Reads},
+        short::SpinDepth,
         wait::Waiting,
     },
     time::{OnExpiry, TimerCore},

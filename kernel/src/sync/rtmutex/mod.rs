@@ -231,10 +231,10 @@ impl RtMutex {
         // Without limits it ends when the lock was taken.
         let _ = self.wait::<false>(&Limits::none(self.class.name()), true);
     }
-    /// As [`lock_slow`](Self::lock_slow), for a thread that keeps the state which it has announced (`sched::keep_state`).
+    /// As [`lock_slow`](Self::lock_slow); the thread keeps the state that it has announced (LK-02).
     #[inline(never)]
     pub(crate) fn lock_keeping_state(&self) {
-        let _ = self.wait::<true>(&Limits::none(self.class.name()), true);
+        let _ = sched::keeping_state(|| self.wait::<true>(&Limits::none(self.class.name()), true));
     }
     /// Waits until the lock is the caller's, or a limit is met.
     ///
@@ -300,7 +300,9 @@ impl RtMutex {
             }
             let chained = self.give_up(waiters, off.cx(), me);
             drop(off);
-            chained.inspect(|&owner| propagate(owner));
+            if let Some(owner) = chained {
+                propagate(owner);
+            }
             return ended;
         }
     }

@@ -171,7 +171,7 @@ impl RwBase {
     /// Takes the inner lock.
     fn own(&self, limits: Option<&Limits>) -> Result<()> {
         if self.inner.class.is_spinning() {
-            keeping_state(|| self.inner.lock_keeping_state());
+            self.inner.lock_keeping_state();
             return Ok(());
         }
         match limits {
@@ -194,7 +194,7 @@ impl RwBase {
         }
         self.word.close();
         if self.inner.class.is_spinning() {
-            return keeping_state(|| self.wait_until_left(State::LockWait, || self.park_keeping_state()));
+            return sched::keeping_state(|| self.wait_until_left(State::LockWait, || self.park_keeping_state()));
         }
         let none = Limits::none(self.inner.class.name());
         let limits = limits.unwrap_or(&none);
@@ -232,12 +232,4 @@ impl RwBase {
             ended = park();
         }
     }
-}
-
-/// Runs `f`, which waits, and leaves the state alone that the thread has announced (LK-02).
-fn keeping_state<R>(f: impl FnOnce() -> R) -> R {
-    sched::keep_state();
-    let result = f();
-    sched::restore_state();
-    result
 }
