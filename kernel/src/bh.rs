@@ -115,6 +115,16 @@ fn leave() {
     }
 }
 
+/// The running thread ends: a section that it has left open is reported and over (CX-04.2).
+pub(crate) fn check_exit() {
+    let me = thread::current();
+    if me.bh.is_on() {
+        report::warn!("{} ends with bottom halves disabled", me.name());
+        me.bh.depth.set(1);
+        leave();
+    }
+}
+
 /// The thread that holds a CPU's lock, if somebody does.
 pub fn owner(cpu: usize) -> Option<thread::ThreadId> {
     percpu::area(cpu).bh.0.owner()

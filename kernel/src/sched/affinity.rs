@@ -152,6 +152,15 @@ fn enable() {
     }
 }
 
+/// The running thread ends: a guard that has kept it on its CPU was leaked, or a spinlock's (CX-04.2).
+pub(crate) fn check_exit() {
+    let me = thread::current();
+    let pins = me.pins.load(Relaxed);
+    if pins != 0 {
+        report::warn!("{} ends with migration disabled {} times", me.name(), pins);
+    }
+}
+
 /// For tests of the detectors: unbalances the count on purpose.
 pub mod hook {
     /// Enables migration without a disable before it.

@@ -36,7 +36,7 @@ mod wake;
 pub use accounting::idle_ns;
 pub(crate) use accounting::runtime_ns;
 pub use affinity::{MigrateGuard, affinity, hook, migrate_disable, set_affinity};
-pub(crate) use affinity::{bind, pin, unpin};
+pub(crate) use affinity::{bind, check_exit, pin, unpin};
 pub(crate) use class::{NORMAL, Slicing, hand_over, inherit};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
 pub use idle::waits as idle_waits;

@@ -92,6 +92,11 @@ impl SpinDepth {
     pub(crate) fn explain(&self, count: Count, enabled: bool) -> bool {
         count.depth() == self.depth.get() && (enabled || self.masks.get())
     }
+    /// The thread ends: what it has left open is over.
+    pub(crate) fn clear(&self) {
+        self.depth.set(0);
+        self.masks.set(false);
+    }
 }
 
 /// A spinning section is open until this is dropped.

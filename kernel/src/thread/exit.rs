@@ -1,5 +1,6 @@
 //! How does a thread end?
 use crate::{
+    bh,
     cx::ThreadCx,
     preempt::Balance,
     sched,
@@ -15,6 +16,9 @@ pub fn exit(cx: &mut ThreadCx) -> ! {
     let me = thread::current();
     // A section that was leaked (`mem::forget` of a guard) is named here, where it can still be told whose it is.
     Balance::begin_with(logic::preempt::Count(0)).end(me, me.name());
+    me.spins.clear();
+    bh::check_exit();
+    sched::check_exit();
     rtmutex::check_exit(Ref(me));
     // SAFETY: `joiner` is the thread's own from its start on.
     if let Some(joiner) = unsafe { (*me.joiner.get()).take() } {

@@ -87,7 +87,7 @@ impl Class {
     }
     /// Whether it is what spins under the other models, so that its waiters keep their state.
     const fn is_spinning(self) -> bool {
-        matches!(self, Class::SpinLock | Class::RwLock)
+        !matches!(self, Class::Mutex | Class::RwSemaphore)
     }
     const fn steal(self) -> Steal {
         if self.is_spinning() { Steal::Lateral } else { Steal::Higher }

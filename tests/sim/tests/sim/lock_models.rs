@@ -197,3 +197,27 @@ fn disabling_bottom_halves_lends_priority() {
         });
     }
 }
+
+/// CX-04.2: a thread that ends with bottom halves disabled, or kept on its CPU, is reported once, and nobody waits for it.
+#[test]
+fn sections_left_open_end_with_their_thread() {
+    for model in Model::ALL {
+        let outcome = run_model(model, Config::default(), "", |cx| {
+            let leak = |cx: &mut ThreadCx, f: fn(&mut ThreadCx)| start(cx, "leaks", fair(), f).join(cx).unwrap();
+            leak(cx, |cx| core::mem::forget(bh::disable(cx)));
+            assert_eq!((kernel::report::warnings(), bh::owner(0)), (1, None));
+            drop(bh::disable(cx));
+            leak(cx, |cx| core::mem::forget(kernel::sched::migrate_disable(cx)));
+            assert_eq!(kernel::report::warnings(), 2);
+            // The slot is used again: nothing of that is left in it.
+            leak(cx, |cx| {
+                let spin = SpinLock::<()>::new(());
+                spin.with(cx, |(), _| ());
+                core::mem::forget(SpinLock::<()>::new(()).lock(cx));
+            });
+            leak(cx, |cx| SpinLock::<()>::new(()).with(cx, |(), _| ()));
+        });
+        let told = warnings(&outcome);
+        assert!(told.len() == 3, "{}: {told:?}", model.name());
+    }
+}
