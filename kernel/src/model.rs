@@ -6,10 +6,10 @@
 //! | `cond_resched` is a preemption point | yes | yes | no-op | no-op | no-op |
 //! | `might_sleep`, in every blocking call, is one | no | yes | no | no | no |
 //! | interrupt return and the end of a section preempt kernel code | no | no | yes | yes | yes |
-//! | ordinary interrupt handlers run in threads | `threadirqs` | `threadirqs` | `threadirqs` | always | always |
-//! | a forced handler runs with interrupts | off | off | off | on | on |
 //! | disabling bottom halves is | part of the preempt count | the same | the same | a lock that sleeps | a lock that sleeps |
 //! | spinlocks and local locks | spin | spin | spin | spin | sleep, with priority inheritance |
+//!
+//! Ordinary interrupt handlers run in threads under every model.
 //!
 //! The model is chosen when the image is built, by the kernel's feature `model-none`, `model-voluntary`, `model-full` or
 //! `model-rtb`; without one it is `rt`. In images of `rtb` and `rt` every answer is a constant. The other three are one image but
@@ -43,7 +43,7 @@ pub enum Model {
     Voluntary,
     /// Kernel code is preempted wherever nothing forbids it.
     Full,
-    /// As `Full`, with every ordinary interrupt handler in a thread: "basic RT".
+    /// As `Full`; disabling bottom halves is a lock that sleeps: "basic RT".
     Rtb,
     /// As `Rtb`, and what used to spin sleeps with priority inheritance: PREEMPT_RT.
     Rt,
@@ -77,16 +77,6 @@ impl Model {
     #[inline(always)]
     pub const fn preempts_in_might_sleep(self) -> bool {
         matches!(self, Self::Voluntary)
-    }
-    /// Ordinary interrupt handlers run in threads whatever was asked for at boot.
-    #[inline(always)]
-    pub const fn forces_threads(self) -> bool {
-        matches!(self, Self::Rtb | Self::Rt)
-    }
-    /// A handler that was forced into a thread finds interrupts enabled there.
-    #[inline(always)]
-    pub const fn forced_handlers_are_interruptible(self) -> bool {
-        matches!(self, Self::Rtb | Self::Rt)
     }
     /// Disabling bottom halves is a lock of the CPU's that sleeps, with priority inheritance.
     #[inline(always)]
@@ -167,12 +157,10 @@ mod tests {
     /// PM-01: the table of the models, row by row.
     #[test]
     fn every_model_answers_as_the_table_says() {
-        let rows: [(Answer, [bool; 5]); 7] = [
+        let rows: [(Answer, [bool; 5]); 5] = [
             (Model::is_preemptible, [false, false, true, true, true]),
             (Model::preempts_in_cond_resched, [true, true, false, false, false]),
             (Model::preempts_in_might_sleep, [false, true, false, false, false]),
-            (Model::forces_threads, [false, false, false, true, true]),
-            (Model::forced_handlers_are_interruptible, [false, false, false, true, true]),
             (Model::bh_is_a_lock, [false, false, false, true, true]),
             (Model::rt, [false, false, false, false, true]),
         ];

@@ -107,7 +107,7 @@ pub struct RunArgs {
     /// The least urgent log records to show: error, warn, info or debug
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug"])]
     pub loglevel: Option<String>,
-    /// More boot arguments for the kernel, such as 'preempt=none threadirqs'; blanks in a value need quotes around it, and
+    /// More boot arguments for the kernel, such as 'preempt=none pi=off'; blanks in a value need quotes around it, and
     /// %XX stands for the character with that number
     #[arg(long, value_name = "ARGUMENTS", value_parser = Bootargs::parse, default_value = "", hide_default_value = true)]
     pub bootargs: Bootargs,
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn boot_arguments_are_checked() {
         let run = |text: &str| Cli::try_parse_from(["tophalf", "run", "--bootargs", text]);
-        assert!(run("preempt=none threadirqs").is_ok());
+        assert!(run("preempt=none pi=off").is_ok());
         let error = run("x=\"y").unwrap_err();
         assert_eq!(error.exit_code(), i32::from(crate::failure::USAGE));
         assert!(error.to_string().contains("x=\"y"), "{error}");

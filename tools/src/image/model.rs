@@ -12,9 +12,9 @@ pub enum Model {
     Voluntary,
     /// Kernel code is preempted wherever nothing forbids it
     Full,
-    /// As full, with every ordinary interrupt handler in a thread
+    /// As full; disabling bottom halves is a lock that sleeps
     Rtb,
-    /// As rtb, and spinlocks sleep, with priority inheritance
+    /// As rtb; and spinlocks sleep, with priority inheritance
     #[default]
     Rt,
 }

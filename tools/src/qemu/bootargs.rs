@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn arguments_are_read_as_the_kernel_reads_them() {
         let parsed = |text| Bootargs::parse(text).map(|args| args.to_string());
-        assert_eq!(parsed(" preempt=none  threadirqs "), Ok("preempt=none threadirqs".into()));
+        assert_eq!(parsed(" preempt=none  noirqdebug "), Ok("preempt=none noirqdebug".into()));
         assert_eq!(parsed("exec=\"ps; echo %22x%22\" x="), Ok("exec=\"ps; echo %22x%22\" x=\"\"".into()));
         assert_eq!(parsed(""), Ok(String::new()));
         for (text, reason) in [("exec=\"ps", "quote"), ("a\"b", "quote"), ("=x", "name"), ("x=%2", "%2")] {
