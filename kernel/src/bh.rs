@@ -6,7 +6,7 @@
 //! Under the other models it is a part of the preempt count, and the section is not preempted.
 use crate::{
     context_check,
-    cx::{SpinContext, SpinCx},
+    cx::{SpinContext, SpinCx, Thread},
     mask, model, percpu, preempt, report, sched,
     sync::rtmutex::{Class, RtMutex},
     thread,
@@ -41,19 +41,19 @@ impl CpuBh {
 /// Bottom halves are disabled on this CPU until this is dropped.
 #[must_use = "they are enabled again as soon as this is dropped"]
 pub struct BhGuard<'c> {
-    cx: SpinCx<'c>,
+    cx: SpinCx<'c, Thread>,
     _off: Off,
 }
 impl<'c> BhGuard<'c> {
     /// The token of the section.
-    pub fn cx(&mut self) -> &mut SpinCx<'c> {
+    pub fn cx(&mut self) -> &mut SpinCx<'c, Thread> {
         &mut self.cx
     }
 }
 
 /// Disables bottom halves on this CPU until the guard is dropped; guards nest.
 #[track_caller]
-pub fn disable<C: SpinContext>(cx: &mut C) -> BhGuard<'_> {
+pub fn disable<C: SpinContext<Thread>>(cx: &mut C) -> BhGuard<'_> {
     let _ = cx;
     // SAFETY: nothing sleeps in the section, whose guard borrows the token of the context.
     BhGuard { cx: unsafe { SpinCx::new() }, _off: Off::new() }

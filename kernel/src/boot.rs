@@ -161,6 +161,9 @@ fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine:
     irq::request_timer(cx, board.timer)?;
     irq::set_detector(options.detector);
     irq::set_debug_shirq(options.debug_shirq);
+    if options.threadirqs {
+        irq::force_threads();
+    }
     log::set_level(options.level);
     irq::start_reaper(cx)?;
     secondary::start(cx, &machine.cpus, machine.method);

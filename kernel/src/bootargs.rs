@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub detector: bool,
     pub debug_shirq: bool,
     pub inherits: bool,
+    pub threadirqs: bool,
 }
 
 /// Where text goes, asked before anything can be reported; the last one counts.
@@ -38,8 +39,14 @@ pub(crate) fn console(line: &str) -> Console {
 /// Keeps the line and reads the kernel's own options.
 pub(crate) fn parse(line: &'static str) -> Options {
     LINE.call_once(|| line);
-    let mut options =
-        Options { end: End::Split, level: Severity::Info, detector: true, debug_shirq: false, inherits: true };
+    let mut options = Options {
+        end: End::Split,
+        level: Severity::Info,
+        detector: true,
+        debug_shirq: false,
+        inherits: true,
+        threadirqs: false,
+    };
     for arg in Bootargs::new(line) {
         let arg = match arg {
             Ok(arg) => arg,
@@ -72,6 +79,10 @@ pub(crate) fn parse(line: &'static str) -> Options {
             "debug_shirq" => {
                 options.debug_shirq = true;
                 arg.value.is_none()
+            }
+            "threadirqs" => {
+                options.threadirqs = arg.value.is_none();
+                options.threadirqs
             }
             "pi" if is("on") || is("off") => {
                 options.inherits = is("on");

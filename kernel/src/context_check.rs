@@ -5,7 +5,7 @@
 use crate::{
     cx::ThreadCx,
     error::{Error, Result},
-    mask, model, preempt, report, thread,
+    mask, model, percpu, preempt, report, thread,
 };
 use core::panic::Location;
 
@@ -47,16 +47,16 @@ pub(crate) fn might_wait() {
     }
 }
 
-/// Whether nothing but sections of spinlocks and local locks has disabled preemption and interrupts.
+/// Whether nothing but sections of spinlocks and local locks, and what ordinary handlers are run in, has disabled preemption and
+/// interrupts.
 #[inline(always)]
 fn may_wait() -> bool {
     if model::current().rt() { may_sleep() } else { may_spin() }
 }
 fn may_spin() -> bool {
     let me = thread::current();
-    // Ordinary handlers, which may, run in threads.
     if hw::cpu::in_interrupt() {
-        return false;
+        return percpu::this().ordinary.may_spin();
     }
     me.spins.explain(me.preempt.count(), mask::enabled())
 }

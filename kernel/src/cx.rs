@@ -6,8 +6,8 @@
 //! | token | who has it | may |
 //! |---|---|---|
 //! | `&mut ThreadCx` | a thread's body, a threaded handler | everything; sleeping needs exactly this |
-//! | `&mut SpinCx` | code inside a section of a spinlock | nest spinlocks and raw locks, wake; no sleep |
-//! | `&mut BhCx` | ordinary handlers, which the model runs hard or threaded | spinlocks, raw locks, wake; no sleep |
+//! | `&mut SpinCx` | code inside a section of a spinlock | nest spinlocks and raw locks of the section's level, wake; no sleep |
+//! | `&mut BhCx` | ordinary handlers, which the model runs hard or threaded | spinlocks and raw locks of level [`Irq`], wake; no sleep |
 //! | `&mut HardIrqCx` | hard handlers, HARD timers | raw locks of level [`Irq`], wake; never sleeps |
 //! | `&AtomicCx` | code inside a section with preemption or interrupts off | as `HardIrqCx` |
 //! | `&IrqOff` | code with local interrupts masked | per-CPU data |
@@ -40,14 +40,15 @@ pub struct HardIrqCx<'a> {
     scope: PhantomData<&'a mut ()>,
     not_send: NotSend,
 }
-/// A bottom half: an ordinary handler, run by a thread under the `rt` model.
+/// An ordinary interrupt handler, which the model runs in the interrupt or in a thread: what it takes is of level [`Irq`].
 pub struct BhCx<'a> {
     scope: PhantomData<&'a mut ()>,
     not_send: NotSend,
 }
-/// Code inside a section of a [`SpinLock`](crate::sync::SpinLock): it does not sleep, but under `rt` it may be preempted.
-pub struct SpinCx<'a> {
-    scope: PhantomData<&'a mut ()>,
+/// Code inside a section of a [`SpinLock`](crate::sync::SpinLock): it does not sleep, but under `rt` it may be preempted. With
+/// level [`Irq`], an ordinary handler may have opened it.
+pub struct SpinCx<'a, L> {
+    scope: PhantomData<&'a mut L>,
     not_send: NotSend,
 }
 /// Code in which this CPU does not switch threads; with level [`Irq`], interrupts are masked too.
@@ -82,14 +83,14 @@ impl HardIrqCx<'_> {
 }
 impl BhCx<'_> {
     /// # Safety
-    /// The caller runs a bottom half, and the token does not outlive it.
+    /// The caller runs an ordinary handler, and the token does not outlive it.
     pub(crate) unsafe fn new() -> Self {
         Self { scope: PhantomData, not_send: PhantomData }
     }
 }
-impl SpinCx<'_> {
+impl<L> SpinCx<'_, L> {
     /// # Safety
-    /// The caller opens a section of a spinlock, and the token does not outlive it.
+    /// The caller opens a section of a spinlock of this level, and the token does not outlive it.
     #[inline(always)]
     pub(crate) unsafe fn new() -> Self {
         Self { scope: PhantomData, not_send: PhantomData }
@@ -115,7 +116,9 @@ macro_rules! contexts { ($($t:ty)*) => { $(
     impl sealed::Context for $t {}
     impl Context for $t {}
 )* } }
-contexts!(ThreadCx HardIrqCx<'_> BhCx<'_> SpinCx<'_>);
+contexts!(ThreadCx HardIrqCx<'_> BhCx<'_>);
+impl<L> sealed::Context for SpinCx<'_, L> {}
+impl<L> Context for SpinCx<'_, L> {}
 impl<L> sealed::Context for AtomicCx<'_, L> {}
 impl<L> Context for AtomicCx<'_, L> {}
 
@@ -128,11 +131,14 @@ pub enum Irq {}
 impl Level for Thread {}
 impl Level for Irq {}
 
-/// Contexts in which a spinlock can be taken: they may wait for one under every model.
-pub trait SpinContext: Context {}
-impl SpinContext for ThreadCx {}
-impl SpinContext for SpinCx<'_> {}
-impl SpinContext for BhCx<'_> {}
+/// Contexts in which a spinlock of level `L` can be taken: they may wait for one under every model, and did not interrupt its
+/// holder under any.
+pub trait SpinContext<L: Level>: Context {}
+impl<L: Level> SpinContext<L> for ThreadCx {}
+impl SpinContext<Irq> for BhCx<'_> {}
+impl SpinContext<Thread> for SpinCx<'_, Thread> {}
+impl SpinContext<Irq> for SpinCx<'_, Thread> {}
+impl SpinContext<Irq> for SpinCx<'_, Irq> {}
 
 /// What closes an atomic section: kept in a guard, undone by its drop.
 #[doc(hidden)]
@@ -178,10 +184,10 @@ macro_rules! opens { ($($cx:ty, $level:ty => $section:ident $open:expr;)*) => { 
 opens! {
     ThreadCx, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
     ThreadCx, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
-    BhCx<'_>, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
     BhCx<'_>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
-    SpinCx<'_>, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
-    SpinCx<'_>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
+    SpinCx<'_, Thread>, Thread => PreemptSection PreemptSection { _off: preempt::Off::new() };
+    SpinCx<'_, Thread>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
+    SpinCx<'_, Irq>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };
     HardIrqCx<'_>, Irq => NoSection NoSection;
     AtomicCx<'_, Thread>, Thread => NoSection NoSection;
     AtomicCx<'_, Thread>, Irq => IrqSection IrqSection { _off: irq_flags::Off::new() };

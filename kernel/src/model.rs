@@ -6,10 +6,12 @@
 //! | `cond_resched` is a preemption point | yes | yes | no-op | no-op | no-op |
 //! | `might_sleep`, in every blocking call, is one | no | yes | no | no | no |
 //! | interrupt return and the end of a section preempt kernel code | no | no | yes | yes | yes |
+//! | ordinary interrupt handlers run | in the interrupt | the same | the same | in threads | in threads |
 //! | disabling bottom halves is | part of the preempt count | the same | the same | a lock that sleeps | a lock that sleeps |
 //! | spinlocks and local locks | spin | spin | spin | spin | sleep, with priority inheritance |
 //!
-//! Ordinary interrupt handlers run in threads under every model.
+//! With boot argument `threadirqs` ordinary handlers run in threads under every model; under the first three, interrupts are masked
+//! there.
 //!
 //! The model is chosen when the image is built, by the kernel's feature `model-none`, `model-voluntary`, `model-full` or
 //! `model-rtb`; without one it is `rt`. In images of `rtb` and `rt` every answer is a constant. The other three are one image but
@@ -43,7 +45,7 @@ pub enum Model {
     Voluntary,
     /// Kernel code is preempted wherever nothing forbids it.
     Full,
-    /// As `Full`; disabling bottom halves is a lock that sleeps: "basic RT".
+    /// As `Full`; ordinary interrupt handlers run in threads, and disabling bottom halves is a lock that sleeps: "basic RT".
     Rtb,
     /// As `Rtb`, and what used to spin sleeps with priority inheritance: PREEMPT_RT.
     Rt,
@@ -77,6 +79,14 @@ impl Model {
     #[inline(always)]
     pub const fn preempts_in_might_sleep(self) -> bool {
         matches!(self, Self::Voluntary)
+    }
+    /// Ordinary interrupt handlers run in threads, whether boot argument `threadirqs` asks for it or not.
+    pub const fn forces_threads(self) -> bool {
+        matches!(self, Self::Rtb | Self::Rt)
+    }
+    /// An ordinary handler that is forced into a thread runs with interrupts masked.
+    pub const fn masks_in_forced_handlers(self) -> bool {
+        !self.forces_threads()
     }
     /// Disabling bottom halves is a lock of the CPU's that sleeps, with priority inheritance.
     #[inline(always)]
@@ -157,10 +167,12 @@ mod tests {
     /// PM-01: the table of the models, row by row.
     #[test]
     fn every_model_answers_as_the_table_says() {
-        let rows: [(Answer, [bool; 5]); 5] = [
+        let rows: [(Answer, [bool; 5]); 7] = [
             (Model::is_preemptible, [false, false, true, true, true]),
             (Model::preempts_in_cond_resched, [true, true, false, false, false]),
             (Model::preempts_in_might_sleep, [false, true, false, false, false]),
+            (Model::forces_threads, [false, false, false, true, true]),
+            (Model::masks_in_forced_handlers, [true, true, true, false, false]),
             (Model::bh_is_a_lock, [false, false, false, true, true]),
             (Model::rt, [false, false, false, false, true]),
         ];

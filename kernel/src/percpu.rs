@@ -36,6 +36,8 @@ pub struct PerCpu {
     pub(crate) log: log::CpuLog,
     /// Bottom halves.
     pub(crate) bh: bh::CpuBh,
+    /// The ordinary handler that runs in its interrupt.
+    pub(crate) ordinary: irq::CpuOrdinary,
     /// Times that it went to wait for an interrupt.
     pub(crate) waits: core::sync::atomic::AtomicU64,
     /// What its latency tracers know.
@@ -58,6 +60,7 @@ impl PerCpu {
             redistributor: Cell::new(None),
             log: log::CpuLog::new(),
             bh: bh::CpuBh::new(),
+            ordinary: irq::CpuOrdinary::new(),
             waits: core::sync::atomic::AtomicU64::new(0),
             #[cfg(any(feature = "latency", not(target_os = "none")))]
             latency: crate::latency::CpuLatency::new(),

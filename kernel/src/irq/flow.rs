@@ -36,6 +36,13 @@ use logic::{
 /// A hard handler.
 pub(crate) type HardFn = Box<dyn FnMut(&mut HardIrqCx<'_>) -> Primary + Send>;
 
+/// What forcing a handler into its thread meant (IQ-05).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// The line is ONESHOT for that reason alone.
+    pub oneshot_added: bool,
+}
+
 /// One installed handler.
 pub(crate) struct Action {
     pub next: AtomicPtr<Action>,
@@ -48,8 +55,8 @@ pub(crate) struct Action {
     pub mask: u64,
     pub cookie: Option<usize>,
     pub flags: Flags,
-    /// Threading was forced by the model.
-    pub forced: bool,
+    /// Its ordinary handler was forced into its thread.
+    pub forced: Option<Forced>,
     pub name: Name,
     /// Runs of the thread's handler.
     pub thread_runs: AtomicU32,

@@ -2,13 +2,14 @@
 //!
 //! Read in this order: `dispatch` (acknowledge, priority drop, descriptor) → `flow` (primary handlers, wake) → `thread` (the
 //! IRQ thread's loop, finalising) with the line's state machine in `logic::flow`. `request` and `line` are what drivers
-//! see: how a handler is installed, and what can be done to its line afterwards.
+//! see: how a handler is installed, and what can be done to its line afterwards; `ordinary` puts one where the model wants it.
 
 mod affinity;
 mod dispatch;
 mod domain;
 mod flow;
 mod line;
+mod ordinary;
 mod percpu_line;
 mod request;
 mod stats;
@@ -19,10 +20,12 @@ pub use affinity::{Affinity, affinity, set_affinity};
 pub(crate) use dispatch::{CpuCounts, silence};
 pub use domain::{Irq, line_count, map, unmap};
 pub(crate) use domain::{gic, start, start_here, warning as controller_warning};
+pub use flow::Forced;
 pub(crate) use flow::count;
 pub use line::Line;
 pub(crate) use line::{set_debug_shirq, start_reaper};
 pub use logic::request::{Flags, Trigger};
+pub(crate) use ordinary::{CpuOrdinary, force_threads};
 pub use percpu_line::{PerCpuLine, request_percpu};
 pub(crate) use percpu_line::{enable_private, request_timer};
 pub use request::Request;

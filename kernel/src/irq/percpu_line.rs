@@ -100,7 +100,7 @@ fn install(cx: &mut ThreadCx, irq: Irq, name: &str, handler: Handler) -> Result<
             mask: 0,
             cookie: None,
             flags: Flags::PERCPU | Flags::TIMER,
-            forced: false,
+            forced: None,
             name: table::name(name),
             thread_runs: AtomicU32::new(0),
             ready: Completion::new(),

@@ -2,8 +2,9 @@
 use super::{
     Handled, Primary,
     domain::{Descriptor, Guarded, Irq, descriptor, gic, publish},
-    flow::{Action, HardFn, apply},
+    flow::{Action, Forced, HardFn, apply},
     line::Line,
+    ordinary::{self, BhFn, ThreadFn},
     thread,
 };
 use crate::{
@@ -29,9 +30,6 @@ use logic::{
     request::{Admitted, Flags, Installed, LineFacts, Mismatch, NewAction, Refusal, Trigger, admit},
 };
 
-type ThreadFn = Box<dyn FnMut(&mut ThreadCx) -> Handled + Send>;
-type BhFn = Box<dyn FnMut(&mut BhCx<'_>) -> Handled + Send>;
-
 /// Policy of IRQ threads unless told otherwise: half-way up (IP-01).
 const DEFAULT_POLICY: Policy = match Policy::fifo(50) {
     Ok(policy) => policy,
@@ -43,7 +41,7 @@ const DEFAULT_POLICY: Policy = match Policy::fifo(50) {
 /// | part | runs in |
 /// |---|---|
 /// | [`hard`](Self::hard) | the interrupt, interrupts masked |
-/// | [`handler`](Self::handler) | the line's thread under the `rt` model, which forces threading |
+/// | [`handler`](Self::handler) | the interrupt; in the line's thread under `rtb`, under `rt`, and with boot argument `threadirqs` |
 /// | [`threaded`](Self::threaded) | the line's thread |
 ///
 /// Without a hard part a default one wakes the thread.
@@ -80,7 +78,8 @@ impl<'a> Request<'a> {
         self.hard = Some(Box::new(f));
         self
     }
-    /// The ordinary handler: it may not sleep, and leaves it to the model where it runs. Adds ONESHOT when threaded.
+    /// The ordinary handler: it may not sleep, and leaves it to the model where it runs. In a thread it runs with bottom halves
+    /// disabled, and the line is ONESHOT. Behind a hard part it runs when that says [`WakeThread`](Primary::WakeThread).
     pub fn handler(mut self, f: impl FnMut(&mut BhCx<'_>) -> Handled + Send + 'static) -> Self {
         self.handler = Some(Box::new(f));
         self
@@ -151,16 +150,21 @@ impl<'a> Request<'a> {
     fn install(self, cx: &mut ThreadCx, line: &'static Descriptor) -> Result<&'static Action> {
         let new = self.new_action();
         let admitted = admit(&new, &facts(line, &new)).map_err(|refusal| refused(refusal, line, self.name))?;
-        let threaded = admitted.plan.threads != 0;
+        let (hard, body) = match (self.threaded, self.handler) {
+            (Some(f), _) => (self.hard, Some(f)),
+            (None, Some(f)) if admitted.plan.forced => (self.hard, Some(ordinary::in_thread(f))),
+            (None, Some(f)) => (Some(ordinary::in_interrupt(self.hard, f)), None),
+            (None, None) => (self.hard, None),
+        };
         let action = Box::new(Action {
             next: AtomicPtr::new(core::ptr::null_mut()),
-            hard: UnsafeCell::new(self.hard),
+            hard: UnsafeCell::new(hard),
             thread: Cell::new(None),
             run: Handshake::new(Word32::new(0)),
             mask: admitted.mask,
             cookie: self.cookie,
             flags: admitted.flags,
-            forced: admitted.plan.forced,
+            forced: admitted.plan.forced.then_some(Forced { oneshot_added: admitted.oneshot_added }),
             name: table::name(self.name),
             thread_runs: AtomicU32::new(0),
             ready: Completion::new(),
@@ -171,16 +175,11 @@ impl<'a> Request<'a> {
         let action = Box::into_raw(action);
         // SAFETY: just made, not linked; `Line::release` or the failure paths below free it.
         let release = || drop(unsafe { Box::from_raw(action) });
-        if threaded {
+        if let Some(body) = body {
             // SAFETY: as above; the thread's reference ends before `release` of a linked action frees it.
             let shared: &'static Action = unsafe { &*action };
             let name = format!("irq/{}-{}", line.intid, self.name);
-            let made = match (self.threaded, self.handler) {
-                (Some(f), _) => make(&name, self.policy, line, shared, f),
-                (None, Some(f)) => make(&name, self.policy, line, shared, as_thread(f)),
-                (None, None) => Err(Error::Invalid),
-            };
-            let thread = match made {
+            let thread = match make(&name, self.policy, line, shared, body) {
                 Ok(thread) => thread,
                 Err(error) => {
                     release();
@@ -207,7 +206,7 @@ fn facts(line: &'static Descriptor, new: &NewAction) -> LineFacts {
     let (trigger, percpu) = line.with(|g| (g.trigger, g.percpu));
     let mut facts = LineFacts::new(trigger);
     facts.percpu_devid = percpu;
-    facts.force_threads = true; // the rt model
+    facts.force_threads = ordinary::are_forced();
     for a in line.actions() {
         facts.saw(&Installed { flags: a.flags, cookie: a.cookie, masks: a.mask }, new);
     }
@@ -228,14 +227,6 @@ fn refused(refusal: Refusal, line: &'static Descriptor, name: &str) -> Error {
         report::warn!("irq {}: {} does not fit {}: {}", line.intid, name, owner, what);
     }
     if refusal.is_busy() { Error::Busy } else { Error::Invalid }
-}
-
-/// An ordinary handler, forced into a thread.
-fn as_thread(mut f: BhFn) -> ThreadFn {
-    Box::new(move |_| {
-        // SAFETY: the thread runs a bottom half here; the token dies with the call.
-        f(&mut unsafe { BhCx::new() })
-    })
 }
 
 fn make(

@@ -2,6 +2,7 @@
 use super::{
     Affinity, Flags, Trigger,
     domain::{Descriptor, Irq, gic, lookup},
+    flow::Forced,
     percpu_line::PerCpuAction,
 };
 use crate::{
@@ -36,8 +37,8 @@ pub struct Handler {
     pub thread: Option<(Name, ThreadId, Policy)>,
     /// Runs of its thread.
     pub thread_runs: u32,
-    /// The model forced it into a thread.
-    pub forced: bool,
+    /// Whether its ordinary handler was forced into its thread, and what that meant.
+    pub forced: Option<Forced>,
     /// Its flags as installed, ONESHOT added or adopted.
     pub flags: Flags,
 }

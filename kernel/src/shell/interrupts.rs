@@ -134,7 +134,12 @@ fn details(cx: &mut ThreadCx, line: &LineInfo) {
             Some((_, id, _)) => {
                 let _ = write!(out, "thread {id} (");
                 thread(&mut out, h);
-                let _ = write!(out, "), {} runs{}", h.thread_runs, if h.forced { ", forced" } else { "" });
+                let forced = match h.forced {
+                    None => "",
+                    Some(forced) if forced.oneshot_added => ", forced, ONESHOT added",
+                    Some(_) => ", forced",
+                };
+                let _ = write!(out, "), {} runs{forced}", h.thread_runs);
             }
         }
         let _ = writeln!(out);

@@ -6,10 +6,11 @@ use super::{
     lock::{Exclusive, Guard, InSection, Lock, Release},
     rtmutex::{Class, RtMutex},
     short::{Held, Masks},
+    spinlock::{SpinLevel, masks},
 };
 use crate::{
     context_check,
-    cx::{SpinContext, SpinCx},
+    cx::{Irq, SpinContext, SpinCx, Thread},
     percpu::{self, MAX_CPUS},
     preempt, report, thread,
 };
@@ -18,30 +19,30 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 /// The kind of lock that each CPU's part of a [`LocalLock`] is.
 pub struct Local(RtMutex);
 /// What a holder of a local lock has: the token of its section.
-pub struct LocalHeld<'c> {
+pub struct LocalHeld<'c, L> {
     held: Held,
-    cx: SpinCx<'c>,
+    cx: SpinCx<'c, L>,
 }
 
 /// A value for each CPU, which one thread of that CPU uses at a time.
 pub struct LocalLock<T>([Lock<T, Local>; MAX_CPUS]);
 /// This CPU's value is held while this lives. It borrows the token of the context it was taken in.
-pub type LocalGuard<'l, 'c, T> = Guard<'l, T, Local, LocalHeld<'c>>;
+pub type LocalGuard<'l, 'c, T, L = Thread> = Guard<'l, T, Local, LocalHeld<'c, L>>;
 
 // SAFETY: one holder at a time has the value.
 unsafe impl<T: Send> Sync for Lock<T, Local> {}
 
-impl Release<Local> for LocalHeld<'_> {
+impl<L> Release<Local> for LocalHeld<'_, L> {
     #[inline(always)]
     fn release(&mut self, backend: &Local) {
         self.held.end(&backend.0);
     }
 }
-impl Exclusive for LocalHeld<'_> {}
-impl<'c> InSection for LocalHeld<'c> {
-    type Cx = SpinCx<'c>;
+impl<L> Exclusive for LocalHeld<'_, L> {}
+impl<'c, L> InSection for LocalHeld<'c, L> {
+    type Cx = SpinCx<'c, L>;
     #[inline(always)]
-    fn token(&mut self) -> &mut SpinCx<'c> {
+    fn token(&mut self) -> &mut SpinCx<'c, L> {
         &mut self.cx
     }
 }
@@ -64,9 +65,9 @@ impl<T> LocalLock<T> {
     }
     #[inline(always)]
     #[track_caller]
-    fn take<'l, 'c>(&'l self, masks: Masks) -> LocalGuard<'l, 'c, T> {
+    fn take<'l, 'c, L: SpinLevel>(&'l self) -> LocalGuard<'l, 'c, T, L> {
         context_check::might_wait();
-        let held = Held::open(masks);
+        let held = Held::open(masks::<L>());
         // From here on the thread stays on its CPU.
         let this = &self.0[percpu::this().id.get()];
         held.acquire(&this.backend.0);
@@ -75,30 +76,30 @@ impl<T> LocalLock<T> {
     }
     /// Takes this CPU's lock.
     #[track_caller]
-    pub fn lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
+    pub fn lock<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
         let _ = cx;
-        self.take(Masks::Preemption)
+        self.take()
     }
     /// As [`lock`](Self::lock), for a value that ordinary interrupt handlers use too: where the lock does not sleep, interrupts
     /// are off.
     #[track_caller]
-    pub fn lock_irq<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
+    pub fn lock_irq<'l, 'c, C: SpinContext<Irq>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T, Irq> {
         let _ = cx;
-        self.take(Masks::Interrupts)
+        self.take()
     }
     /// As [`lock`](Self::lock), inside a section with bottom halves disabled, which keeps others out where the lock does not
     /// sleep. Outside of one it warns.
     #[track_caller]
-    pub fn lock_nested_bh<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
+    pub fn lock_nested_bh<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
         let _ = cx;
         if !preempt::context::in_softirq() {
             report::warn!("lock_nested_bh with bottom halves enabled, by {}", thread::current().name());
         }
-        self.take(Masks::Preemption)
+        self.take()
     }
     /// Takes this CPU's lock if it is free and nobody more urgent waits for it.
     #[track_caller]
-    pub fn try_lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<LocalGuard<'l, 'c, T>> {
+    pub fn try_lock<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> Option<LocalGuard<'l, 'c, T>> {
         let _ = cx;
         context_check::might_wait();
         let mut held = Held::open(Masks::Preemption);

@@ -29,14 +29,14 @@ pub struct SharedSpinning<L> {
 /// What a reader has: the token of its section, and its place in the thread's record.
 pub struct Reading<'c, L> {
     held: Held,
-    cx: SpinCx<'c>,
+    cx: SpinCx<'c, L>,
     place: Place,
     level: PhantomData<fn(L)>,
 }
 /// What the writer has: the token of its section.
 pub struct Writing<'c, L> {
     held: Held,
-    cx: SpinCx<'c>,
+    cx: SpinCx<'c, L>,
     level: PhantomData<fn(L)>,
 }
 
@@ -62,9 +62,9 @@ pub type RwLockWriteGuard<'l, 'c, T, L = Irq> = Guard<'l, T, SharedSpinning<L>, 
 
 macro_rules! in_section { ($($held:ident)*) => { $(
     impl<'c, L> InSection for $held<'c, L> {
-        type Cx = SpinCx<'c>;
+        type Cx = SpinCx<'c, L>;
         #[inline(always)]
-        fn token(&mut self) -> &mut SpinCx<'c> {
+        fn token(&mut self) -> &mut SpinCx<'c, L> {
             &mut self.cx
         }
     }
@@ -170,7 +170,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     /// Takes it for reading, beside other readers. Behind a writer that is inside or waits, the thread waits its turn.
     #[inline]
     #[track_caller]
-    pub fn read<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> RwLockReadGuard<'l, 'c, T, L> {
+    pub fn read<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> RwLockReadGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
         let (held, place) = self.backend.read();
@@ -178,7 +178,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     }
     /// Takes it for reading unless a writer is inside or waits.
     #[track_caller]
-    pub fn try_read<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<RwLockReadGuard<'l, 'c, T, L>> {
+    pub fn try_read<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> Option<RwLockReadGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
         self.backend.try_read().map(|(held, place)| self.reading(held, place))
@@ -186,7 +186,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     /// Takes it for writing: waits for whoever is inside. A thread that reads it itself is a BUG.
     #[inline]
     #[track_caller]
-    pub fn write<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> RwLockWriteGuard<'l, 'c, T, L> {
+    pub fn write<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> RwLockWriteGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
         let held = self.backend.write();
@@ -194,7 +194,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     }
     /// Takes it for writing if nobody is inside and nobody more urgent waits.
     #[track_caller]
-    pub fn try_write<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<RwLockWriteGuard<'l, 'c, T, L>> {
+    pub fn try_write<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> Option<RwLockWriteGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
         self.backend.try_write().map(|held| self.writing(held))
@@ -202,7 +202,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     /// Runs `f` with the value, for reading, and the token of the section.
     #[inline]
     #[track_caller]
-    pub fn with_read<C: SpinContext, R>(&self, cx: &mut C, f: impl FnOnce(&T, &mut SpinCx<'_>) -> R) -> R {
+    pub fn with_read<C: SpinContext<L>, R>(&self, cx: &mut C, f: impl FnOnce(&T, &mut SpinCx<'_, L>) -> R) -> R {
         let mut guard = self.read(cx);
         let (value, cx) = guard.split();
         f(value, cx)
@@ -210,7 +210,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
     /// Runs `f` with the value, for writing, and the token of the section.
     #[inline]
     #[track_caller]
-    pub fn with_write<C: SpinContext, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut SpinCx<'_>) -> R) -> R {
+    pub fn with_write<C: SpinContext<L>, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut SpinCx<'_, L>) -> R) -> R {
         let mut guard = self.write(cx);
         let (value, cx) = guard.split();
         f(value, cx)
@@ -229,7 +229,7 @@ impl<T, L: SpinLevel> RwLock<T, L> {
 impl<'c, T, L> RwLockReadGuard<'_, 'c, T, L> {
     /// The value and the token of the section, to use both at once.
     #[inline(always)]
-    pub fn split(&mut self) -> (&T, &mut SpinCx<'c>) {
+    pub fn split(&mut self) -> (&T, &mut SpinCx<'c, L>) {
         let (value, held) = self.shared_parts();
         (value, &mut held.cx)
     }

@@ -77,6 +77,19 @@ impl Held {
     }
 }
 
+/// Interrupts are masked until this is dropped, as in a spinning section: spinlocks may be taken.
+pub(crate) struct Masked(Held);
+impl Masked {
+    pub(crate) fn new() -> Self {
+        Self(Held::open(Masks::Interrupts))
+    }
+}
+impl Drop for Masked {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// The spinning sections of a thread, where they spin; its own.
 pub(crate) struct SpinDepth {
     /// How many, each with preemption off.
@@ -87,6 +100,10 @@ pub(crate) struct SpinDepth {
 impl SpinDepth {
     pub(crate) const fn new() -> Self {
         Self { depth: Cell::new(0), masks: Cell::new(false) }
+    }
+    /// How many are open.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.get()
     }
     /// Whether they are all that has disabled preemption, and interrupts, in their thread.
     pub(crate) fn explain(&self, count: Count, enabled: bool) -> bool {

@@ -23,7 +23,7 @@ pub struct Spinning<L> {
 /// What a holder of a spinlock has: the token of its section.
 pub struct SpinHeld<'c, L> {
     held: Held,
-    cx: SpinCx<'c>,
+    cx: SpinCx<'c, L>,
     level: PhantomData<fn(L)>,
 }
 
@@ -60,9 +60,9 @@ impl<L> Release<Spinning<L>> for SpinHeld<'_, L> {
 }
 impl<L> Exclusive for SpinHeld<'_, L> {}
 impl<'c, L> InSection for SpinHeld<'c, L> {
-    type Cx = SpinCx<'c>;
+    type Cx = SpinCx<'c, L>;
     #[inline(always)]
-    fn token(&mut self) -> &mut SpinCx<'c> {
+    fn token(&mut self) -> &mut SpinCx<'c, L> {
         &mut self.cx
     }
 }
@@ -81,7 +81,7 @@ impl<T, L: SpinLevel> SpinLock<T, L> {
     /// Takes it.
     #[inline]
     #[track_caller]
-    pub fn lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> SpinGuard<'l, 'c, T, L> {
+    pub fn lock<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> SpinGuard<'l, 'c, T, L> {
         let _ = cx;
         context_check::might_wait();
         let held = Held::open(masks::<L>());
@@ -90,7 +90,7 @@ impl<T, L: SpinLevel> SpinLock<T, L> {
     }
     /// Takes it if it is free and nobody more urgent waits.
     #[track_caller]
-    pub fn try_lock<'l, 'c, C: SpinContext>(&'l self, cx: &'c mut C) -> Option<SpinGuard<'l, 'c, T, L>> {
+    pub fn try_lock<'l, 'c, C: SpinContext<L>>(&'l self, cx: &'c mut C) -> Option<SpinGuard<'l, 'c, T, L>> {
         let _ = cx;
         context_check::might_wait();
         let mut held = Held::open(masks::<L>());
@@ -103,7 +103,7 @@ impl<T, L: SpinLevel> SpinLock<T, L> {
     /// Runs `f` with the value and the token of the section.
     #[inline]
     #[track_caller]
-    pub fn with<C: SpinContext, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut SpinCx<'_>) -> R) -> R {
+    pub fn with<C: SpinContext<L>, R>(&self, cx: &mut C, f: impl FnOnce(&mut T, &mut SpinCx<'_, L>) -> R) -> R {
         let mut guard = self.lock(cx);
         let (value, cx) = guard.split();
         f(value, cx)

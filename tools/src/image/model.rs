@@ -12,7 +12,7 @@ pub enum Model {
     Voluntary,
     /// Kernel code is preempted wherever nothing forbids it
     Full,
-    /// As full; disabling bottom halves is a lock that sleeps
+    /// As full; ordinary interrupt handlers run in threads, and disabling bottom halves is a lock that sleeps
     Rtb,
     /// As rtb; and spinlocks sleep, with priority inheritance
     #[default]

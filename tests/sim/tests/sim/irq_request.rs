@@ -68,30 +68,6 @@ fn percpu_means_hard_context() {
     });
 }
 
-/// IQ-05.1: the rt model forces an ordinary handler into a thread, interrupts enabled, and makes the line ONESHOT.
-#[test]
-fn an_ordinary_handler_is_threaded() {
-    clean(|cx| {
-        let runs = Count::new();
-        let line = edge("dev")
-            .handler({
-                let runs = runs.clone();
-                move |_| {
-                    assert!(!context::in_hardirq() && kernel::irq_flags::enabled());
-                    runs.up();
-                    Handled::Yes
-                }
-            })
-            .submit(cx)
-            .unwrap();
-        fire(IRQ);
-        let handler = &irq::info(cx, IRQ).unwrap().handlers[0];
-        assert_eq!((runs.get(), handler.forced, handler.thread_runs), (1, true, 1));
-        assert!(handler.flags.contains(Flags::ONESHOT));
-        line.free(cx).unwrap();
-    });
-}
-
 /// IQ-02.3: a line in use is busy, both owners are named, and the first keeps working.
 #[test]
 fn a_line_in_use_is_busy() {

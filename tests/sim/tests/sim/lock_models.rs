@@ -112,7 +112,7 @@ fn wait_contexts() {
             });
             assert_eq!(kernel::report::warnings(), 3, "{}", preempt::model().name());
             let inner = SpinLock::<()>::new(());
-            spin.with(cx, |(), cx| inner.with(cx, |(), cx| drop(local.lock(cx))));
+            spin.with(cx, |(), cx| inner.with(cx, |(), cx| drop(local.lock_irq(cx))));
             let mut bottom = bh::disable(cx);
             spin.with(bottom.cx(), |(), _| ());
             drop(bottom);

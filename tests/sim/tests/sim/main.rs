@@ -18,6 +18,7 @@ mod irq_depth;
 mod irq_descriptors;
 mod irq_detector;
 mod irq_flow;
+mod irq_forced;
 mod irq_free;
 mod irq_kit;
 mod irq_oneshot;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use hw::gic::Which;
 use kernel::{
     Policy, ThreadCx,
-    irq::{Flags, Irq, inject},
+    irq::{Flags, Handled, Irq, Request, Trigger, inject},
     sched, shell,
     thread::{Builder, ThreadId},
     time,
@@ -150,6 +150,25 @@ irq 27: GICv3 27, Level
   enabled on CPU 0
   0 interrupts, 0 of them unhandled
   timer: no thread
+"
+    );
+}
+
+/// IQ-05.4: `irq N` says what was forced, and that ONESHOT was added for that.
+#[test]
+fn irq_shows_what_is_forced() {
+    let text = printed("irq 100", |cx| {
+        let handler = |_: &mut kernel::BhCx<'_>| Handled::Yes;
+        let line = Request::new(Irq::new(100), "dev").trigger(Trigger::EdgeRising).handler(handler).submit(cx).unwrap();
+        pend(cx, line.irq());
+        line
+    });
+    assert_eq!(
+        text,
+        "irq 100: GICv3 100, Edge
+  enabled, depth 0
+  1 interrupts, 0 of them unhandled
+  dev: thread 4 (irq/100-dev FF 50), 1 runs, forced, ONESHOT added
 "
     );
 }
