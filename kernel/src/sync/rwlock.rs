@@ -22,7 +22,7 @@ use core::marker::PhantomData;
 /// The kind of lock that an [`RwLock`] is. `L`: the most urgent context that takes it. How it is taken and given back under
 /// each model is here and nowhere else.
 pub struct SharedSpinning<L> {
-    base: RwBase,
+    pub(super) base: RwBase,
     spin: RwSpin,
     level: PhantomData<fn(L)>,
 }

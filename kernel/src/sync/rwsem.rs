@@ -20,7 +20,7 @@ use core::ops::Deref;
 const WCHAN: &str = "rw-semaphore";
 
 /// The kind of lock that an [`RwSemaphore`] is.
-pub struct Shared(RwBase);
+pub struct Shared(pub(super) RwBase);
 /// What a reader has: its place in the thread's record.
 pub struct Reading(Place);
 /// What the writer has: nothing but the lock.

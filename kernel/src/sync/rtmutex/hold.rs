@@ -6,7 +6,7 @@
 use super::RtMutex;
 use crate::{
     sched,
-    sync::{Lock, mutex::Inheriting, spinlock::Spinning},
+    sync::{Lock, mutex::Inheriting, rwlock::SharedSpinning, rwsem::Shared, spinlock::Spinning},
     thread::{self, State, ThreadId, table},
 };
 use core::{cell::RefCell, ptr};
@@ -52,45 +52,61 @@ pub trait Pending {
     /// Lets it go on, and does not hold it any more.
     fn continue_wake(&self, thread: ThreadId);
 }
-impl<T> Pending for Lock<T, Inheriting> {
+impl Pending for RtMutex {
     fn hold_wake(&self, thread: ThreadId) {
-        hold(&self.backend.0, thread);
+        let held = &HELD;
+        held.borrow_mut().push(Held { lock: self, thread, stands: false });
     }
     fn is_in_wake(&self, thread: ThreadId) -> bool {
-        stands(&self.backend.0, thread)
+        with(self, thread, |held| held.stands).unwrap_or(false)
     }
     fn continue_wake(&self, thread: ThreadId) {
-        go_on(&self.backend.0, thread);
-    }
-}
-impl<T, L> Pending for Lock<T, Spinning<L>> {
-    fn hold_wake(&self, thread: ThreadId) {
-        hold(&self.backend.lock, thread);
-    }
-    fn is_in_wake(&self, thread: ThreadId) -> bool {
-        stands(&self.backend.lock, thread)
-    }
-    fn continue_wake(&self, thread: ThreadId) {
-        go_on(&self.backend.lock, thread);
+        let held = &HELD;
+        held.borrow_mut().retain(|h| !ptr::eq(h.lock, self) || h.thread != thread);
+        let Some(thread) = table::find(thread) else { return };
+        if self.class.is_spinning() {
+            let off = crate::irq_flags::Off::new();
+            sched::wake_lock_waiter(thread);
+            drop(off);
+        } else {
+            sched::wake(thread);
+        }
     }
 }
 
-fn hold(lock: &RtMutex, thread: ThreadId) {
-    let held = &HELD;
-    held.borrow_mut().push(Held { lock, thread, stands: false });
+/// A kind of lock whose waiters wait for an [`RtMutex`]; of a read-write lock, writers and who waits for them.
+trait Core {
+    fn core(&self) -> &RtMutex;
 }
-fn stands(lock: &RtMutex, thread: ThreadId) -> bool {
-    with(lock, thread, |held| held.stands).unwrap_or(false)
+impl Core for Inheriting {
+    fn core(&self) -> &RtMutex {
+        &self.0
+    }
 }
-fn go_on(lock: &RtMutex, thread: ThreadId) {
-    let held = &HELD;
-    held.borrow_mut().retain(|h| !ptr::eq(h.lock, lock) || h.thread != thread);
-    let Some(thread) = table::find(thread) else { return };
-    if lock.class.is_spinning() {
-        let off = crate::irq_flags::Off::new();
-        sched::wake_lock_waiter(thread);
-        drop(off);
-    } else {
-        sched::wake(thread);
+impl<L> Core for Spinning<L> {
+    fn core(&self) -> &RtMutex {
+        &self.lock
+    }
+}
+impl<L> Core for SharedSpinning<L> {
+    fn core(&self) -> &RtMutex {
+        self.base.inner()
+    }
+}
+impl Core for Shared {
+    fn core(&self) -> &RtMutex {
+        self.0.inner()
+    }
+}
+
+impl<T, B: Core> Pending for Lock<T, B> {
+    fn hold_wake(&self, thread: ThreadId) {
+        self.backend.core().hold_wake(thread);
+    }
+    fn is_in_wake(&self, thread: ThreadId) -> bool {
+        self.backend.core().is_in_wake(thread)
+    }
+    fn continue_wake(&self, thread: ThreadId) {
+        self.backend.core().continue_wake(thread);
     }
 }

@@ -42,6 +42,12 @@ impl RwBase {
         self.word.readers()
     }
 
+    /// What writers, and readers behind them, wait for.
+    #[cfg(not(target_os = "none"))]
+    pub(super) fn inner(&self) -> &RtMutex {
+        &self.inner
+    }
+
     /// Enters as a reader, if no writer is about.
     #[inline(always)]
     pub(crate) fn try_read(&self) -> Option<Place> {
