@@ -3,7 +3,13 @@
 //! Under `rt` and `rtb` disabling them is a lock: the first level takes its CPU's, which sleeps and lends priority, and pins the
 //! thread; further levels count. The section can be preempted. Who cannot sleep there, because preemption is off
 //! already, only counts: nobody else of this CPU can come in between (Linux `kernel/softirq.c`, `__local_bh_disable_ip`).
+//! With boot argument `bh_lock=false` nobody takes the lock (Linux without `PREEMPT_RT_NEEDS_BH_LOCK`): the section pins and
+//! counts, and does not keep other threads out; what does is a lock of its own, as
+//! [`LocalLock::lock_nested_bh`](crate::sync::LocalLock::lock_nested_bh).
+//!
 //! Under the other models it is a part of the preempt count, and the section is not preempted.
+#[cfg(not(target_os = "none"))]
+use crate::sync::Pending;
 use crate::{
     context_check,
     cx::{SpinContext, SpinCx, Thread},
@@ -12,6 +18,17 @@ use crate::{
     thread,
 };
 use core::{cell::Cell, marker::PhantomData};
+use hw::atomic::{AtomicBool, Ordering::Relaxed};
+
+hw::global! {
+    /// Boot argument `bh_lock=false`: the lock is left alone.
+    static NO_LOCK: AtomicBool = AtomicBool::new(false);
+}
+
+/// Whether the section is a lock where the model has it so. Before the first thread disables bottom halves.
+pub(crate) fn set_lock(lock: bool) {
+    NO_LOCK.store(!lock, Relaxed);
+}
 
 /// A thread's own part, where the section is a lock.
 pub(crate) struct Disabled {
@@ -65,7 +82,7 @@ impl Off {
     #[track_caller]
     pub(crate) fn new() -> Self {
         if hw::cpu::in_interrupt() || !mask::enabled() {
-            report::warn!("bottom halves disabled with interrupts off, by {}", thread::current().name());
+            misplaced("disabled");
         }
         if model::current().bh_is_a_lock() {
             enter()
@@ -78,30 +95,43 @@ impl Off {
 impl Drop for Off {
     fn drop(&mut self) {
         if hw::cpu::in_interrupt() || !mask::enabled() {
-            report::warn!("bottom halves enabled with interrupts off, by {}", thread::current().name());
+            misplaced("enabled");
         }
         if model::current().bh_is_a_lock() { leave() } else { preempt::bh_enable() }
     }
+}
+
+#[cold]
+fn misplaced(what: &str) {
+    let place = if hw::cpu::in_interrupt() { "in a hard interrupt" } else { "with interrupts off" };
+    report::warn!("bottom halves {} {}, by {}", what, place, thread::current().name());
 }
 
 fn enter() {
     let mine = &thread::current().bh;
     if mine.depth.get() == 0 {
         sched::pin();
-        let CpuBh(lock) = &percpu::this().bh;
-        if context_check::may_sleep() {
-            if !lock.try_fast() {
-                lock.lock_keeping_state();
-            }
-            mine.locked.set(true);
-        } else if lock.owner().is_some() {
-            report::warn!(
-                "bottom halves disabled with preemption off, in somebody's section, by {}",
-                thread::current().name()
-            );
+        if !NO_LOCK.load(Relaxed) {
+            lock(mine);
         }
     }
     mine.depth.set(mine.depth.get() + 1);
+}
+/// The thread stays on its CPU.
+fn lock(mine: &Disabled) {
+    let CpuBh(lock) = &percpu::this().bh;
+    if context_check::may_sleep() {
+        if !lock.try_fast() {
+            lock.lock_keeping_state();
+        }
+        mine.locked.set(true);
+    } else if mask::enabled() && lock.owner().is_some() {
+        // With interrupts off it was told already.
+        report::warn!(
+            "bottom halves disabled with preemption off, in somebody's section, by {}",
+            thread::current().name()
+        );
+    }
 }
 
 fn leave() {
@@ -113,6 +143,11 @@ fn leave() {
         }
         sched::unpin();
     }
+}
+
+/// Whether the running thread's section keeps every other thread of this CPU out of such a section.
+pub(crate) fn excludes() -> bool {
+    if model::current().bh_is_a_lock() { thread::current().bh.locked.get() } else { preempt::context::in_softirq() }
 }
 
 /// The running thread ends: a section that it has left open is reported and over (CX-04.2).
@@ -128,4 +163,10 @@ pub(crate) fn check_exit() {
 /// The thread that holds a CPU's lock, if somebody does.
 pub fn owner(cpu: usize) -> Option<thread::ThreadId> {
     percpu::area(cpu).bh.0.owner()
+}
+
+/// A CPU's lock, for tests of who gets it.
+#[cfg(not(target_os = "none"))]
+pub fn pending(cpu: usize) -> &'static dyn Pending {
+    &percpu::area(cpu).bh.0
 }

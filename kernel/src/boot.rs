@@ -3,6 +3,7 @@
 //! On the boot CPU, interrupts masked, one after another; from `threads` on in a thread of its own, which then becomes the
 //! application's main thread, while the boot context becomes the CPU's idle thread.
 use crate::{
+    bh,
     board::Board,
     bootargs::{self, Options},
     console,
@@ -63,6 +64,7 @@ pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
     console::set_up(board, machine.bootargs);
     let options = bootargs::parse(machine.bootargs);
     rtmutex::set_inherits(options.inherits);
+    bh::set_lock(options.bh_lock);
     CPUS.store(machine.listed as u64, Relaxed);
     step("clock", time::start());
     STARTED.store(time::now().as_ns(), Relaxed);

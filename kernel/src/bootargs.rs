@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub debug_shirq: bool,
     pub inherits: bool,
     pub threadirqs: bool,
+    pub bh_lock: bool,
 }
 
 /// Where text goes, asked before anything can be reported; the last one counts.
@@ -46,6 +47,7 @@ pub(crate) fn parse(line: &'static str) -> Options {
         debug_shirq: false,
         inherits: true,
         threadirqs: false,
+        bh_lock: true,
     };
     for arg in Bootargs::new(line) {
         let arg = match arg {
@@ -89,6 +91,11 @@ pub(crate) fn parse(line: &'static str) -> Options {
                 true
             }
             "pi" => false,
+            "bh_lock" if is("true") || is("false") => {
+                options.bh_lock = is("true");
+                true
+            }
+            "bh_lock" => false,
             "preempt" => model::choose(is),
             // For the application.
             "exec" | "test" | "lab" | "bound" => arg.value.is_some(),

@@ -88,7 +88,8 @@ impl Model {
     pub const fn masks_in_forced_handlers(self) -> bool {
         !self.forces_threads()
     }
-    /// Disabling bottom halves is a lock of the CPU's that sleeps, with priority inheritance.
+    /// Disabling bottom halves is a lock of the CPU's that sleeps, with priority inheritance; with `bh_lock=false` it pins and
+    /// counts ([`bh`](crate::bh)).
     #[inline(always)]
     pub const fn bh_is_a_lock(self) -> bool {
         matches!(self, Self::Rtb | Self::Rt)

@@ -6,15 +6,18 @@ use super::{
     lock::{Exclusive, Guard, InSection, Lock, Release},
     rtmutex::{Class, RtMutex},
     short::{Held, Masks},
-    spinlock::{SpinLevel, masks},
+    spinlock::masks,
 };
 use crate::{
-    context_check,
+    bh, context_check,
     cx::{Irq, SpinContext, SpinCx, Thread},
     percpu::{self, MAX_CPUS},
     preempt, report, thread,
 };
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::{
+    mem::{ManuallyDrop, MaybeUninit},
+    panic::Location,
+};
 
 /// The kind of lock that each CPU's part of a [`LocalLock`] is.
 pub struct Local(RtMutex);
@@ -47,6 +50,15 @@ impl<'c, L> InSection for LocalHeld<'c, L> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn not_nested(site: &'static Location<'static>) {
+    if report::once_a_second(site) {
+        let (site, name) = (report::Site(Some(site)), thread::current().name());
+        report::warn!("lock_nested_bh at {} with bottom halves enabled, by {}", site, name);
+    }
+}
+
 impl<T> LocalLock<T> {
     /// A free lock with these values by CPU number. In reports its name is the place of this call.
     #[track_caller]
@@ -63,11 +75,12 @@ impl<T> LocalLock<T> {
         // SAFETY: all of them were written, and they are not dropped as what they were.
         Self(unsafe { core::mem::transmute_copy(&each) })
     }
+    /// `masks`: what level `L` asks for.
     #[inline(always)]
     #[track_caller]
-    fn take<'l, 'c, L: SpinLevel>(&'l self) -> LocalGuard<'l, 'c, T, L> {
+    fn take<'l, 'c, L>(&'l self, masks: Masks) -> LocalGuard<'l, 'c, T, L> {
         context_check::might_wait();
-        let held = Held::open(masks::<L>());
+        let held = Held::open(masks);
         // From here on the thread stays on its CPU.
         let this = &self.0[percpu::this().id.get()];
         held.acquire(&this.backend.0);
@@ -78,31 +91,35 @@ impl<T> LocalLock<T> {
     #[track_caller]
     pub fn lock<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
         let _ = cx;
-        self.take()
+        self.take(masks::<Thread>())
     }
     /// As [`lock`](Self::lock), for a value that ordinary interrupt handlers use too: where the lock does not sleep, interrupts
     /// are off.
     #[track_caller]
     pub fn lock_irq<'l, 'c, C: SpinContext<Irq>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T, Irq> {
         let _ = cx;
-        self.take()
+        self.take(masks::<Irq>())
     }
-    /// As [`lock`](Self::lock), inside a section with bottom halves disabled, which keeps others out where the lock does not
-    /// sleep. Outside of one it warns.
+    /// As [`lock`](Self::lock), inside a section with bottom halves disabled. Where that keeps the others out, no more than
+    /// a second holder is looked for; under `rt` it is this lock that does. With bottom halves enabled it warns, and is as
+    /// `lock`. Who takes it this way does so everywhere (Linux `local_lock_nested_bh`).
     #[track_caller]
     pub fn lock_nested_bh<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> LocalGuard<'l, 'c, T> {
         let _ = cx;
-        if !preempt::context::in_softirq() {
-            report::warn!("lock_nested_bh with bottom halves enabled, by {}", thread::current().name());
+        if bh::excludes() {
+            return self.take(Masks::Nothing);
         }
-        self.take()
+        if !preempt::context::in_softirq() {
+            not_nested(Location::caller());
+        }
+        self.take(masks::<Thread>())
     }
     /// Takes this CPU's lock if it is free and nobody more urgent waits for it.
     #[track_caller]
     pub fn try_lock<'l, 'c, C: SpinContext<Thread>>(&'l self, cx: &'c mut C) -> Option<LocalGuard<'l, 'c, T>> {
         let _ = cx;
         context_check::might_wait();
-        let mut held = Held::open(Masks::Preemption);
+        let mut held = Held::open(masks::<Thread>());
         let this = &self.0[percpu::this().id.get()];
         if held.try_acquire(&this.backend.0) {
             // SAFETY: as `take`.
@@ -110,5 +127,10 @@ impl<T> LocalLock<T> {
         }
         held.close();
         None
+    }
+    /// A CPU's lock, for tests of who gets it.
+    #[cfg(not(target_os = "none"))]
+    pub fn pending(&self, cpu: usize) -> &dyn super::Pending {
+        &self.0[cpu].backend.0
     }
 }

@@ -14,6 +14,8 @@ use logic::preempt::Count;
 /// What a lock masks where it spins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Masks {
+    /// Bottom halves are disabled, which keeps out whoever else would take it.
+    Nothing,
     Preemption,
     Interrupts,
 }
@@ -27,13 +29,19 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// A section in which nothing is masked.
+    const OPEN: Self = Self { irqs: None, preemption: None, spins: None };
+
     /// Opens the section, before the lock is taken: from here on the thread stays on its CPU.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn open(masks: Masks) -> Self {
         if model::current().rt() {
             sched::pin();
-            return Self { irqs: None, preemption: None, spins: None };
+            return Self::OPEN;
+        }
+        if masks == Masks::Nothing {
+            return Self::OPEN;
         }
         let preemption = preempt::Off::new();
         let irqs = (masks == Masks::Interrupts).then(irq_flags::Off::new);
