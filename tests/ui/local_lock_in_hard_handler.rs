@@ -1,0 +1,9 @@
+//@ error: E0277
+//! LK-09.5: a hard handler takes no local lock, which sleeps under rt; an ordinary handler does.
+use kernel::{HardIrqCx, sync::LocalLock};
+
+fn handler(cx: &mut HardIrqCx<'_>, count: &LocalLock<u32>) {
+    *count.lock_irq(cx) += 1;
+}
+
+fn main() {}
