@@ -43,6 +43,29 @@ pub fn run_model(model: Model, config: Config, bootargs: &str, body: impl FnOnce
     outcome
 }
 
+/// Runs `body` under every model, on a CPU each.
+#[track_caller]
+pub fn each_model(body: impl Fn(&mut ThreadCx, Model) + Copy + 'static) {
+    for model in Model::ALL {
+        run_model(model, Config::default(), "", move |cx| body(cx, model));
+    }
+}
+
+/// Boots a kernel that is built for this model on one CPU, and expects a BUG whose report contains `text`.
+#[track_caller]
+pub fn model_to_bug(model: Model, text: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let outcome = kernel::simulation::boot_model(model, Config::default(), "", body);
+    assert_eq!(outcome.end, End::Exit(kernel::report::EXIT_BUG), "{}: console:\n{}", model.name(), outcome.console);
+    assert!(outcome.console.contains(text), "{}: no {text:?} in\n{}", model.name(), outcome.console);
+    outcome
+}
+
+/// Runs `f` with a thread's token, wherever this is called.
+pub fn forged<R>(f: impl FnOnce(&mut ThreadCx) -> R) -> R {
+    // SAFETY: what the types forbid is what is tested.
+    unsafe { kernel::sleep_hook::with_forged_token(f) }
+}
+
 /// As [`run_with`], for a body that leaves behind what cannot be verified, and says why.
 #[track_caller]
 pub fn run_unverified(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {

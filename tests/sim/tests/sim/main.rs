@@ -2,6 +2,7 @@
 
 mod affinity;
 mod boot;
+mod bottom_halves;
 mod bugs;
 mod completion;
 mod condvar;
@@ -29,7 +30,9 @@ mod irq_shared;
 mod irq_smp;
 mod irq_thread;
 mod latency;
+mod local_lock;
 mod lock_models;
+mod lock_steal;
 mod lock_stress;
 mod locks;
 mod log;
@@ -77,5 +80,6 @@ mod stress;
 mod threads;
 mod timers;
 mod verifier;
+mod wait_contexts;
 mod waitqueue;
 mod wake_all;

@@ -1,4 +1,4 @@
-//! Does a sleeping spinlock exclude, inherit, and keep the state of whoever waits for it? (LK-02, LK-03)
+//! Does a sleeping spinlock exclude, inherit, and keep the state of whoever waits for it? (LK-02)
 use crate::{
     harness::{
         Log, MS, US, become_policy, exact, fair, fifo, move_to, ms, run_to_bug, seeded, sleep_till, start, start_on,
@@ -7,8 +7,8 @@ use crate::{
 };
 use hw::sim::{self, seeds};
 use kernel::{
-    Policy, ThreadCx, sleep_hook,
-    sync::{Pending, Semaphore, SpinLock, WaitQueue},
+    ThreadCx, sleep_hook,
+    sync::{SpinLock, WaitQueue},
     thread::{self, JoinHandle, State},
     time::{self, HrTimer, Restart},
 };
@@ -289,54 +289,5 @@ fn the_top_waiter_spins_while_the_owner_runs() {
                 [owner, waiter].into_iter().for_each(|mut thread| thread.join(cx).unwrap());
             });
         });
-    }
-}
-
-/// Whether a newcomer gets a spinlock that was left to a woken waiter.
-fn newcomer_gets_it(waiter: Policy, newcomer: Policy) -> bool {
-    let result = Log::new();
-    let taken = result.clone();
-    exact(move |cx| {
-        become_policy(cx, fifo(99));
-        let (lock, go, order) = (spinlock(), Arc::new(Semaphore::new(0)), Log::new());
-        // Long enough for fair threads to take turns.
-        let mut holder = holder_for(cx, &lock, 100 * MS);
-        let (wanted, gate, mine) = (lock.clone(), go.clone(), order.clone());
-        let mut woken = start(cx, "woken", waiter, move |cx| {
-            gate.down(cx);
-            let _guard = wanted.lock(cx);
-            mine.push("woken");
-        });
-        lock.hold_wake(woken.id());
-        go.up(cx).unwrap();
-        time::sleep(cx, ms(200)).unwrap();
-        assert!(lock.is_in_wake(woken.id()) && lock.owner().is_none());
-        let (wanted, mine) = (lock.clone(), order.clone());
-        let mut comes = start(cx, "newcomer", newcomer, move |cx| {
-            let _guard = wanted.lock(cx);
-            mine.push("newcomer");
-        });
-        time::sleep(cx, ms(1)).unwrap();
-        let gone_ahead = order.take() == ["newcomer"];
-        lock.continue_wake(woken.id());
-        [&mut holder, &mut woken, &mut comes].into_iter().for_each(|thread| thread.join(cx).unwrap());
-        assert_eq!(order.take(), if gone_ahead { vec!["woken"] } else { vec!["woken", "newcomer"] });
-        taken.push(gone_ahead);
-    });
-    result.take()[0]
-}
-
-/// LK-03.1, .2, .3: a more urgent newcomer gets it, an equal one only if both are fair, a less urgent one never.
-#[test]
-fn who_may_steal() {
-    let cases = [
-        (fair(), fair(), true),
-        (fair(), fifo(1), true),
-        (fifo(20), fifo(20), false),
-        (fifo(20), fifo(21), true),
-        (fifo(20), fifo(19), false),
-    ];
-    for (waiter, newcomer, expected) in cases {
-        assert_eq!(newcomer_gets_it(waiter, newcomer), expected, "{waiter:?} and {newcomer:?}");
     }
 }
