@@ -1,15 +1,19 @@
-//! Every on-target test as a trial of its own, listed from the image's test table.
+//! Every on-target test as a trial of its own, listed from the image's test table: on `rt`, and on the models that differ most
+//! from it. `TOPHALF_MODEL` in the environment, as `cargo run -- test --model MODEL` sets it, asks for one model alone.
 #![forbid(unsafe_code)]
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
+    fmt::Write as _,
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    thread,
 };
 use tophalf::{
     failure,
     image::{
-        build::{Recipe, build_recipe},
+        Image,
+        build::{Recipe, build_aside, build_recipe},
         model::Model,
         table::TestEntry,
     },
@@ -17,16 +21,53 @@ use tophalf::{
     suite::{all::IMAGE, latency::Longest, run::run},
 };
 
+/// What is run if nobody asks for a model. `none` preempts nobody, and `full` spins where `rt` sleeps. `voluntary` differs from
+/// `none`, and `rtb` from the others, in what has tests of its own; each costs another image.
+const USUAL: [Model; 3] = [Model::Rt, Model::None, Model::Full];
+
+/// The tests on one model.
+struct Suite {
+    model: Model,
+    image: OnceLock<Result<Image, String>>,
+    longest: Mutex<Longest>,
+}
+
+impl Suite {
+    fn new(model: Model) -> Self {
+        Self { model, image: OnceLock::new(), longest: Mutex::default() }
+    }
+    fn recipe(&self) -> Recipe<'static> {
+        Recipe { model: self.model, ..Recipe::package(IMAGE) }
+    }
+    /// Its image, which the first that asks builds.
+    fn image(&self) -> Result<Image, String> {
+        self.image.get_or_init(|| build_aside(&self.recipe()).map_err(|error| failure::explain(&error).0)).clone()
+    }
+    fn trial(self: &Arc<Self>, test: &TestEntry) -> Trial {
+        let (suite, test) = (self.clone(), test.clone());
+        let (name, holds) = (test.name.clone(), test.holds_on(self.model));
+        let kind = if self.model == Model::default() { "" } else { self.model.name() };
+        let body = move || {
+            let found = run(&suite.image()?, suite.model, &test).map_err(Failed::from)?;
+            suite.longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found);
+            Ok(())
+        };
+        Trial::test(name, body).with_kind(kind).with_ignored_flag(!holds)
+    }
+    /// TR-01: how long the kernel kept interrupts and preemption off. What is beyond the budget has failed its test.
+    fn longest(&self) -> String {
+        let longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner).to_string();
+        longest.lines().fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "{}: {line}", self.model.name());
+            text
+        })
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let longest = Arc::new(Mutex::new(Longest::default()));
-    match trials(&longest) {
-        Ok(trials) => {
-            let conclusion = libtest_mimic::run(&arguments, trials);
-            // TR-01: how long the kernel kept interrupts and preemption off. What is beyond the budget has failed its test.
-            println!("{}", longest.lock().unwrap_or_else(PoisonError::into_inner));
-            conclusion.exit_code()
-        }
+    match run_all(&arguments) {
+        Ok(status) => status,
         Err(error) => {
             let (text, status) = failure::explain(&error);
             eprintln!("{text}");
@@ -35,17 +76,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn trials(longest: &Arc<Mutex<Longest>>) -> anyhow::Result<Vec<Trial>> {
-    let image = build_recipe(&Recipe { model: Model::of_environment()?, ..Recipe::package(IMAGE) })?;
+fn run_all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let models = Model::of_environment()?.map_or(USUAL.to_vec(), |model| vec![model]);
+    let suites: Vec<Arc<Suite>> = models.into_iter().map(|model| Arc::new(Suite::new(model))).collect();
     // Before the trials, which run in parallel: an installation has to be told about once, and to fail once.
     Qemu::ensure()?;
-    let trial = |test: TestEntry| {
-        let (image, longest) = (image.clone(), longest.clone());
-        Trial::test(test.name.clone(), move || {
-            let found = run(&image, &test).map_err(Failed::from)?;
-            longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found);
-            Ok(())
-        })
-    };
-    Ok(tophalf::tests(&image)?.into_iter().map(trial).collect())
+    let image = build_recipe(&suites[0].recipe())?;
+    // Every image has the same table.
+    let tests = tophalf::tests(&image)?;
+    let _ = suites[0].image.set(Ok(image));
+    let mut trials = Vec::new();
+    for suite in &suites {
+        let mut own: Vec<Trial> = tests.iter().map(|test| suite.trial(test)).collect();
+        let runs = own.iter().any(|trial| !trial.has_ignored_flag() && !arguments.is_filtered_out(trial));
+        if runs && !arguments.list {
+            let suite = suite.clone();
+            // Meanwhile the trials of the suites before it run. Who needs it before it is there waits; an error is theirs to tell.
+            thread::spawn(move || drop(suite.image()));
+        }
+        trials.append(&mut own);
+    }
+    let conclusion = libtest_mimic::run(arguments, trials);
+    suites.iter().for_each(|suite| print!("{}", suite.longest()));
+    Ok(conclusion.exit_code())
 }

@@ -1,7 +1,7 @@
 //! Which tests are there? Each adds an entry to section `.tests`, which the host reads from the ELF file to list them
 //! (`tools/src/image/table.rs`) and the image itself to find the one that it was booted for.
 use core::slice;
-use kernel::ThreadCx;
+use kernel::{ThreadCx, model::Model};
 
 /// A text where the host finds it: address and length.
 #[repr(C)]
@@ -30,10 +30,11 @@ pub struct Test {
     bootargs: Text,
     machine: Text,
     smp: u64,
+    models: u64,
 }
 
 /// `WORDS` of `tools/src/image/table.rs`.
-const _: () = assert!(size_of::<Test>() == 11 * size_of::<u64>());
+const _: () = assert!(size_of::<Test>() == 12 * size_of::<u64>());
 
 // SAFETY: never written.
 unsafe impl Sync for Test {}
@@ -49,6 +50,7 @@ impl Test {
             bootargs: Text::new(""),
             machine: Text::new(""),
             smp: 1,
+            models: bits(&Model::ALL),
         }
     }
     /// The machine has to end with this status.
@@ -72,6 +74,10 @@ impl Test {
         assert!(1 <= cpus && cpus <= hw::smp::MAX_CPUS as u64);
         Self { smp: cpus, ..self }
     }
+    /// It holds on these models only; without this, on all.
+    pub const fn models(self, models: &[Model]) -> Self {
+        Self { models: bits(models), ..self }
+    }
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name.get()
@@ -81,6 +87,19 @@ impl Test {
         (self.run)(cx);
     }
 }
+
+/// A bit for each model.
+const fn bits(mut models: &[Model]) -> u64 {
+    let mut bits = 0;
+    while let [first, rest @ ..] = models {
+        bits |= 1 << *first as u64;
+        models = rest;
+    }
+    bits
+}
+
+/// The models that preempt kernel code where nothing forbids it.
+pub const PREEMPTIBLE: &[Model] = &[Model::Full, Model::Rtb, Model::Rt];
 
 /// Puts a function into the table: `test!(name)`, or with choices of [`Test`]: `test!(name, expect(101), says("BUG"))`.
 macro_rules! test {

@@ -4,6 +4,7 @@ use super::{Image, model::Model, progress, store};
 use crate::{
     failure::Failure,
     project,
+    say::on_terminal,
     toolchain::{self, Need},
 };
 use anyhow::{Context, Result};
@@ -41,6 +42,15 @@ pub fn build(package: &str) -> Result<Image> {
 ///
 /// Several tools may run at once: a lock is held until the copy is made, because the next build may write the same file.
 pub fn build_recipe(recipe: &Recipe<'_>) -> Result<Image> {
+    build_shown(recipe, on_terminal())
+}
+
+/// As [`build_recipe`], while somebody else writes to the terminal: without a progress bar.
+pub fn build_aside(recipe: &Recipe<'_>) -> Result<Image> {
+    build_shown(recipe, false)
+}
+
+fn build_shown(recipe: &Recipe<'_>, bar: bool) -> Result<Image> {
     let toolchain = toolchain::ensure(Need::Build)?;
     let target_dir = project::image_target_dir()?;
     let _lock = lock(&target_dir)?;
@@ -51,7 +61,7 @@ pub fn build_recipe(recipe: &Recipe<'_>) -> Result<Image> {
         cargo.arg("--features").arg(features.join(","));
     }
     cargo.args(recipe.manifest.iter().flat_map(|path| ["--manifest-path".as_ref(), path.as_os_str()]));
-    progress::run(&mut cargo, recipe.package)?;
+    progress::run(&mut cargo, recipe.package, bar)?;
     let built = target_dir.join(project::TARGET).join(project::PROFILE).join(recipe.package);
     store::keep(&built, recipe.package)
 }

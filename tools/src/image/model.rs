@@ -48,11 +48,11 @@ impl Model {
         }
     }
 
-    /// The model that the environment names; `rt` if it names none.
-    pub fn of_environment() -> Result<Self, Failure> {
+    /// The model that the environment names, if it names one.
+    pub fn of_environment() -> Result<Option<Self>, Failure> {
         match std::env::var(VARIABLE) {
-            Err(std::env::VarError::NotPresent) => Ok(Self::default()),
-            Ok(name) if let Ok(model) = Self::from_str(&name, false) => Ok(model),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Ok(name) if let Ok(model) = Self::from_str(&name, false) => Ok(Some(model)),
             other => Err(Failure::new(format!("{VARIABLE} is no preemption model: {other:?}")).status(USAGE)),
         }
     }

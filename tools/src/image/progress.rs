@@ -1,11 +1,7 @@
-//! How is a nested cargo shown? As a progress bar while it compiles, not at all when there is nothing to do, and its
-//! warnings and errors as they are.
+//! How is a nested cargo shown? As a progress bar while it compiles, where there is a terminal for it, not at all when there is
+//! nothing to do, and its warnings and errors as they are.
 
-use crate::{
-    failure::Failure,
-    process,
-    say::{on_terminal, say},
-};
+use crate::{failure::Failure, process, say::say};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -26,9 +22,8 @@ enum Line<'a> {
     Words,
 }
 
-/// Runs cargo on a package; an error says that it failed, after cargo has said why.
-pub fn run(cargo: &mut Command, package: &str) -> Result<()> {
-    let fancy = on_terminal();
+/// Runs cargo on a package, `fancy` with a bar and colours; an error says that it failed, after cargo has said why.
+pub fn run(cargo: &mut Command, package: &str, fancy: bool) -> Result<()> {
     // A fixed width, because cargo cannot see the terminal through the pipe.
     cargo.env("CARGO_TERM_PROGRESS_WHEN", if fancy { "always" } else { "never" });
     cargo.env("CARGO_TERM_PROGRESS_WIDTH", "100").env("CARGO_TERM_COLOR", if fancy { "always" } else { "never" });

@@ -1,6 +1,6 @@
 //! Which on-target tests does an image contain? Read from its `.tests` section; nothing is run.
 
-use super::Image;
+use super::{Image, model::Model};
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection};
 
@@ -19,11 +19,21 @@ pub struct TestEntry {
     pub machine: String,
     /// Number of CPUs.
     pub smp: u32,
+    /// The models that it holds on.
+    pub models: Vec<Model>,
+}
+
+impl TestEntry {
+    /// Whether it holds on this model.
+    pub fn holds_on(&self, model: Model) -> bool {
+        self.models.contains(&model)
+    }
 }
 
 /// The words of an entry, as the image's `#[repr(C)]` struct has them:
-/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len, smp`.
-const WORDS: usize = 11;
+/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len, smp, models`,
+/// with a bit for each model, the first of [`Model::ALL`] lowest.
+const WORDS: usize = 12;
 /// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
 const MAX_CPUS: u64 = 8;
 
@@ -52,8 +62,10 @@ fn entries<'a>(table: &[u8], data: impl Fn(u64, u64) -> Option<&'a [u8]>) -> Res
     };
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let entry = |words: &[u64; WORDS]| -> Result<TestEntry> {
-        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, machine, machine_len, smp] = *words;
+        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, machine, machine_len, smp, models] =
+            *words;
         ensure!((1..=MAX_CPUS).contains(&smp), "a test wants {smp} CPUs");
+        ensure!((1..1 << Model::ALL.len()).contains(&models), "a test holds on the models {models:#b}");
         Ok(TestEntry {
             name: text(name, name_len)?,
             expect,
@@ -61,6 +73,7 @@ fn entries<'a>(table: &[u8], data: impl Fn(u64, u64) -> Option<&'a [u8]>) -> Res
             bootargs: text(bootargs, bootargs_len)?,
             machine: text(machine, machine_len)?,
             smp: u32::try_from(smp)?,
+            models: (0..).zip(Model::ALL).filter(|(n, _)| models >> n & 1 != 0).map(|(_, model)| model).collect(),
         })
     };
     let mut tests = words.as_chunks::<WORDS>().0.iter().map(entry).collect::<Result<Vec<_>>>()?;
@@ -86,18 +99,21 @@ mod tests {
 
     #[test]
     fn entries_by_name() {
-        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0, 1];
-        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9, 4];
+        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0b11111];
+        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9, 4, 0b10100];
         let tests = read(&[zeta, alpha].concat()).unwrap();
-        let entry = |name: &str, expect, [text, bootargs, machine]: [&str; 3], smp| TestEntry {
+        let entry = |name: &str, expect, [text, bootargs, machine]: [&str; 3], smp, models: &[Model]| TestEntry {
             name: name.into(),
             expect,
             text: text.into(),
             bootargs: bootargs.into(),
             machine: machine.into(),
             smp,
+            models: models.to_vec(),
         };
-        assert_eq!(tests, [entry("alpha", 101, ["says", "a=1", "secure=on"], 4), entry("zeta", 0, ["", "", ""], 1)]);
+        let alpha = entry("alpha", 101, ["says", "a=1", "secure=on"], 4, &[Model::Full, Model::Rt]);
+        assert_eq!(tests, [alpha, entry("zeta", 0, ["", "", ""], 1, &Model::ALL)]);
+        assert!(tests[0].holds_on(Model::Rt) && !tests[0].holds_on(Model::None));
         assert!(read(&[]).unwrap().is_empty());
     }
 
@@ -105,12 +121,14 @@ mod tests {
     fn bad_tables_are_errors() {
         for (bad, why) in [
             (&[BASE, 4, 1, 0, 0][..], "whole number"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0], "whole number"),
-            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1], "no data at 0x0"),
-            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 1], "no data at 0x40080000"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0], "wants 0 CPUs"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1 << 32], "wants 4294967296 CPUs"),
-            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1]; 2].concat(), "same name"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1], "whole number"),
+            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1], "no data at 0x0"),
+            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1], "no data at 0x40080000"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], "wants 0 CPUs"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1 << 32, 1], "wants 4294967296 CPUs"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0], "the models 0b0"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0b100001], "the models 0b100001"),
+            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]; 2].concat(), "same name"),
         ] {
             assert!(read(bad).unwrap_err().to_string().contains(why), "{why}");
         }

@@ -23,18 +23,18 @@ use std::{
 /// The package of the test image.
 pub const IMAGE: &str = "on-target";
 
-/// Runs every on-target test on this model, as many at once as there are CPUs. One that fails is an error: what it found would not be the
-/// kernel's.
+/// Runs every on-target test that holds on this model, as many at once as there are CPUs. One that fails is an error: what it
+/// found would not be the kernel's.
 pub fn longest(model: Model) -> Result<Longest> {
     let image = build_recipe(&Recipe { model, ..Recipe::package(IMAGE) })?;
     // Once, before several threads look for it.
     Qemu::ensure()?;
-    let tests = tests(&image)?;
+    let tests: Vec<_> = tests(&image)?.into_iter().filter(|test| test.holds_on(model)).collect();
     let bar = bar("on-target tests", tests.len());
     let (next, longest, failed) = (AtomicUsize::new(0), Mutex::new(Longest::default()), Mutex::new(None));
     let work = || {
         while let Some(test) = tests.get(next.fetch_add(1, Relaxed)) {
-            match run(&image, test) {
+            match run(&image, model, test) {
                 Ok(found) => longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found),
                 Err(why) => {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((test, why));

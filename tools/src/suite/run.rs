@@ -3,7 +3,7 @@
 use super::latency::{self, Section};
 use crate::{
     failure,
-    image::{Image, table::TestEntry},
+    image::{Image, model::Model, table::TestEntry},
     qemu::{
         Bootargs, Console, Machine,
         boot::{BACKSTOP, End, boot},
@@ -49,9 +49,9 @@ pub fn machine(image: &Image, test: &TestEntry) -> Machine {
     Machine { smp: test.smp, extra: options.into_iter().flatten().collect(), ..machine }
 }
 
-/// Runs one test of an image. What its tracers found; the error is everything one needs to see: what was wrong, what the
+/// Runs one test of an image built for this model. What its tracers found; the error is everything one needs to see: what was wrong, what the
 /// kernel said, how to run it again.
-pub fn run(image: &Image, test: &TestEntry) -> Result<Vec<Section>, String> {
+pub fn run(image: &Image, model: Model, test: &TestEntry) -> Result<Vec<Section>, String> {
     let Said { end, output, text, qemu } = say(&machine(image, test)).map_err(|error| failure::explain(&error).0)?;
     let found = latency::parse(&text);
     let wrong = match (wrong(test, end, &output), found) {
@@ -64,8 +64,9 @@ pub fn run(image: &Image, test: &TestEntry) -> Result<Vec<Section>, String> {
     };
     let qemu = if qemu.is_empty() { String::new() } else { format!("QEMU said:\n{qemu}\n") };
     Err(format!(
-        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --exact {name}",
+        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --model {model} --exact {name}",
         newline = if output.is_empty() || output.ends_with('\n') { "" } else { "\n" },
+        model = model.name(),
         name = test.name
     ))
 }
@@ -121,6 +122,7 @@ mod tests {
             bootargs: String::new(),
             machine: String::new(),
             smp: 1,
+            models: Model::ALL.to_vec(),
         };
         assert_eq!(wrong(&test, End::Status(101), "a BUG here"), None);
         for (end, output) in
