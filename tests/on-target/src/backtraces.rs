@@ -1,7 +1,7 @@
 //! Does a backtrace tell how a thread got where it is? (KD-03) The host turns addresses into names.
 use crate::{
     support::{Count, fifo, ms, sleep},
-    table::test,
+    table::{PREEMPTIBLE, test},
 };
 use core::{arch::asm, hint::black_box};
 use kernel::{ThreadCx, fault, sync::Completion, thread};
@@ -68,6 +68,7 @@ fn kd_03_2_backtrace_of_a_preempted_thread(cx: &mut ThreadCx) {
 }
 test!(
     kd_03_2_backtrace_of_a_preempted_thread,
+    models(PREEMPTIBLE),
     says("backtrace of thread\n(preempted):\n__hw_interrupt_return+0x\nspins+0x")
 );
 

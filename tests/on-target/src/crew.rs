@@ -5,7 +5,7 @@
 //! relaxes now and then, or is [`pace`]d by timers.
 use crate::{
     bound,
-    support::{Count, fifo, sleep, us},
+    support::{Count, fifo, give_way, sleep, us},
 };
 use alloc::{format, sync::Arc};
 use core::{
@@ -180,6 +180,7 @@ impl Seen {
             self.places.fetch_or(CpuSet::of(cpu).bits(), SeqCst);
             self.turns.up();
             hw::cpu::relax();
+            give_way(cx);
         }
     }
 }

@@ -4,6 +4,7 @@ use kernel::{
     ThreadCx,
     cyclictest::{self, Options},
     load::{Kinds, Load},
+    model::Model,
 };
 
 /// Longest latency of the FIFO-80 thread in nanoseconds, which are instructions here. What stands in its way at most are the
@@ -31,4 +32,4 @@ fn tm_07_1_the_most_urgent_thread_is_on_time_under_load(cx: &mut ThreadCx) {
     assert_eq!(first.cycles, 10_000);
     assert!(first.max <= BOUND, "{} instead of {BOUND}", first.max);
 }
-test!(tm_07_1_the_most_urgent_thread_is_on_time_under_load);
+test!(tm_07_1_the_most_urgent_thread_is_on_time_under_load, models(&[Model::Rt]));

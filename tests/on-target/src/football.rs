@@ -2,7 +2,7 @@
 //! `sched_football` in the Linux Test Project).
 use crate::{
     crew::{CPUS, assert_in_order, start},
-    support::{Count, become_policy, fifo, ms, sleep},
+    support::{Count, become_policy, fifo, give_way, ms, sleep},
     table::test,
 };
 use alloc::vec::Vec;
@@ -25,11 +25,12 @@ fn team(cx: &mut ThreadCx, priority: i32, play: fn()) -> Vec<JoinHandle<()>> {
     let ready = Count::new();
     let players = (0..CPUS).map(|_| {
         let ready = ready.clone();
-        start(cx, CpuSet::ALL, fifo(priority), move |_| {
+        start(cx, CpuSet::ALL, fifo(priority), move |cx| {
             ready.up();
             while !OVER.load(Relaxed) {
                 (0..MOVES).for_each(|_| play());
                 hw::cpu::relax();
+                give_way(cx);
             }
         })
     });

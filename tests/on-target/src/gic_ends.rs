@@ -1,6 +1,6 @@
 //! When may an interrupt come again? With both ways to end one. (G3-05, G3-06)
 use crate::{
-    support::{Count, counted_line, free, interrupts, ms, pend, sleep, spare},
+    support::{Count, counted_line, free, give_way, interrupts, ms, pend, sleep, spare},
     table::test,
     uart::TxLine,
 };
@@ -91,6 +91,7 @@ fn g3_06_1_an_active_line_does_not_hold_up_its_equals(cx: &mut ThreadCx) {
         .submit(cx)
         .unwrap();
     pend(cx, spare(0));
+    give_way(cx);
     assert_eq!((done.get(), taken.get()), (1, 1));
     assert_eq!(inject::state(cx, spare(0), Which::Active), Ok(false));
     free(cx, line);

@@ -1,6 +1,6 @@
 //! Does an interrupt take the way that its request asked for? (IQ-02, IQ-03, IQ-16, IP-02)
 use crate::{
-    support::{Count, counted_line, fifo, free, hard_line, pend, spare},
+    support::{Count, counted_line, fifo, free, give_way, hard_line, pend, spare},
     table::test,
     uart::TxLine,
 };
@@ -48,6 +48,7 @@ fn iq_03_1_wake_exit_switch_thread_in_this_order(cx: &mut ThreadCx) {
     let mut events = Vec::with_capacity(64);
     trace::drain(drop);
     pend(cx, spare(0));
+    give_way(cx);
     trace::drain(|event| events.push(event));
     let way = [
         ("irq_enter", events.iter().position(|e| e.kind == trace::IRQ_ENTER && e.a == intid)),
@@ -130,6 +131,7 @@ fn ip_02_1_the_more_urgent_irq_thread_runs_first(cx: &mut ThreadCx) {
         pend(masked.cx(), spare(0));
         pend(masked.cx(), spare(1));
         drop(masked);
+        give_way(cx);
         [devices[0].1.get(), devices[1].1.get()]
     };
     assert_eq!(both(cx), [1, 2]);

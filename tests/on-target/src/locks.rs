@@ -2,7 +2,7 @@
 use crate::{
     crew::{CPUS, on_each_cpu},
     support::{become_policy, fifo, ms, sleep, us},
-    table::test,
+    table::{PREEMPTIBLE, test},
 };
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -156,7 +156,7 @@ fn cx_07_3_the_allocator_lends_priority(cx: &mut ThreadCx) {
     low.join(cx).expect("it ends");
     assert!(boosts > 0, "never met inside the allocator");
 }
-test!(cx_07_3_the_allocator_lends_priority, bootargs("bound=10"));
+test!(cx_07_3_the_allocator_lends_priority, models(PREEMPTIBLE), bootargs("bound=10"));
 
 /// RM-01, LK-02: four CPUs fight for a mutex and a spinlock with priorities that differ: each is one thread's at a time.
 fn rm_01_four_cpus_fight_for_two_locks(cx: &mut ThreadCx) {

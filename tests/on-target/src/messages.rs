@@ -1,6 +1,6 @@
 //! Do messages and event flags reach threads from hard handlers of the real machine? (MQ, EF)
 use crate::{
-    support::{Count, become_policy, fifo, free, hard_line, pend, spare},
+    support::{Count, become_policy, fifo, free, give_way, hard_line, pend, spare},
     table::test,
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -23,7 +23,7 @@ struct Reading {
 static READINGS: MessageQueue<Reading, 2> = MessageQueue::new();
 
 /// MQ-06: a hard handler sends; the receiver, which is more urgent than what was interrupted, has each message before the
-/// next instruction there. What does not fit is given back to the handler, and it may take what is there.
+/// next instruction there, if the model preempts. What does not fit is given back to the handler, and it may take what is there.
 fn mq_06_messages_from_a_hard_handler(cx: &mut ThreadCx) {
     become_policy(cx, fifo(10));
     let (received, refused) = (Count::new(), Count::new());
@@ -48,6 +48,7 @@ fn mq_06_messages_from_a_hard_handler(cx: &mut ThreadCx) {
     let mut receiver = Builder::new("receiver").policy(fifo(20)).spawn(cx, receive).expect("there is room");
     for n in 1..=100 {
         pend(cx, line.irq());
+        give_way(cx);
         assert_eq!(received.get(), n);
     }
     receiver.join(cx).expect("it ends");
@@ -63,7 +64,7 @@ test!(mq_06_messages_from_a_hard_handler);
 static EVENTS: EventFlags = EventFlags::new();
 
 /// EF-05: a hard handler lets as many threads go as can wait; all of them run before the next instruction of what was
-/// interrupted, the most urgent first.
+/// interrupted, if the model preempts, the most urgent first.
 fn ef_05_flags_set_by_a_hard_handler(cx: &mut ThreadCx) {
     const ROUNDS: u32 = 20;
     become_policy(cx, fifo(10));
@@ -85,8 +86,10 @@ fn ef_05_flags_set_by_a_hard_handler(cx: &mut ThreadCx) {
         Builder::new("waiter").policy(policy).spawn(cx, body).expect("there is room")
     });
     let waiters: Vec<_> = waiters.collect();
+    give_way(cx);
     for n in 1..=ROUNDS {
         pend(cx, line.irq());
+        give_way(cx);
         assert_eq!(order.load(SeqCst), n * EventFlags::MAX_WAITERS as u32);
     }
     for mut waiter in waiters {

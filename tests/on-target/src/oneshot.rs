@@ -1,7 +1,7 @@
 //! Does a threaded level line fire once for each run of its thread, whatever the thread does? (IQ-09)
 use crate::{
-    support::{Count, become_policy, fifo, free, interrupts, ms, sleep, us},
-    table::test,
+    support::{Count, become_policy, fifo, free, give_way, interrupts, ms, sleep, us},
+    table::{PREEMPTIBLE, test},
     uart::TxLine,
 };
 use core::time::Duration;
@@ -46,6 +46,7 @@ fn iq_09_1_one_assertion_is_one_hard_and_one_thread_run(cx: &mut ThreadCx) {
     let (line, hard, thread) = oneshot(cx, device, || true);
     for n in 1..=3 {
         device.raise();
+        give_way(cx);
         // The thread, more urgent than this one, has run.
         assert_eq!((hard.get(), thread.get()), (n, n));
         let state = |which| inject::state(cx, TxLine::IRQ, which);
@@ -88,4 +89,4 @@ fn iq_09_2_a_level_left_high_does_not_starve_the_more_urgent(cx: &mut ThreadCx) 
     assert_eq!(hard.get(), at_rest);
     free(cx, line);
 }
-test!(iq_09_2_a_level_left_high_does_not_starve_the_more_urgent);
+test!(iq_09_2_a_level_left_high_does_not_starve_the_more_urgent, models(PREEMPTIBLE));

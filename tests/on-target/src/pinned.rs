@@ -1,7 +1,7 @@
 //! Does a thread stay on its CPU while it says so, and leave it when it stops saying so? (CX-05)
 use crate::{
     crew::{CPUS, assert_in_order, bind, here, only, settle, start},
-    support::{Count, fifo, ms, sleep, us},
+    support::{Count, fifo, give_way, ms, sleep, us},
     table::test,
 };
 use alloc::sync::Arc;
@@ -23,6 +23,7 @@ impl Seen {
             self.cpus.fetch_or(1 << here(cx), SeqCst);
             self.turns.up();
             hw::cpu::relax();
+            give_way(cx);
         }
     }
     fn cpus(&self) -> CpuSet {

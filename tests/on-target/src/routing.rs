@@ -2,7 +2,7 @@
 use crate::{
     bound,
     crew::{CPUS, assert_in_order, bind, here, on_each_cpu, only, settle, start, until},
-    support::{Count, counted_line, fifo, free, hard_line, ms, pend, sleep, spare},
+    support::{Count, counted_line, fifo, free, give_way, hard_line, ms, pend, sleep, spare},
     table::test,
 };
 use alloc::sync::Arc;
@@ -104,7 +104,10 @@ fn g3_06_3_a_thread_that_moved_ends_its_interrupt(cx: &mut ThreadCx) {
             active.set(0);
             pend(cx, spare(0));
             served += 1;
-            until("its thread has run", || line.thread_runs() == served);
+            until("its thread has run", || {
+                give_way(cx);
+                line.thread_runs() == served
+            });
             // Its last act is to deactivate.
             until("inactive", || inject::state(cx, spare(0), Which::Active) == Ok(false));
             assert_eq!(active.get(), 1);

@@ -7,6 +7,7 @@ use core::{
 use kernel::{
     Context, CpuSet, HardIrqCx, Policy, ThreadCx,
     irq::{self, Flags, Irq, Line, Primary, Request, Trigger, inject},
+    preempt,
     thread::{self, Builder, JoinHandle},
 };
 
@@ -97,6 +98,11 @@ pub fn counted_line(cx: &mut ThreadCx, irq: Irq, name: &str) -> (Line, Count) {
         Primary::Handled
     });
     (line, count)
+}
+
+/// Whoever is more urgent and ready runs first: asked for where the model preempts nobody; elsewhere it has run already.
+pub fn give_way(cx: &mut ThreadCx) {
+    preempt::cond_resched(cx);
 }
 
 /// Makes a line pending.

@@ -2,7 +2,7 @@
 use crate::{
     crew::{CPUS, assert_in_order, bind, here, only, pace, settle, start},
     support::{Count, become_policy, fifo, sleep, us},
-    table::test,
+    table::{PREEMPTIBLE, test},
 };
 use core::{
     arch::naked_asm,
@@ -117,7 +117,7 @@ fn bu_02_1_registers_survive_ten_thousand_switches(cx: &mut ThreadCx) {
     assert_eq!(spinner.join(cx), Ok(0), "bits that changed in the interrupted thread");
     assert_eq!(differing.get(), 0, "times that the sleeping thread found other values");
 }
-test!(bu_02_1_registers_survive_ten_thousand_switches);
+test!(bu_02_1_registers_survive_ten_thousand_switches, models(PREEMPTIBLE));
 
 /// Binds the calling thread to the next CPU.
 extern "C" fn move_on(cx: *mut c_void) {
@@ -161,4 +161,4 @@ fn bu_02_1_registers_survive_ten_thousand_migrations(cx: &mut ThreadCx) {
     assert_eq!(start(cx, only(0), fifo(20), wander).join(cx), Ok(0), "bits that changed in the moving thread");
     assert_in_order(cx);
 }
-test!(bu_02_1_registers_survive_ten_thousand_migrations, smp(4));
+test!(bu_02_1_registers_survive_ten_thousand_migrations, models(PREEMPTIBLE), smp(4));
