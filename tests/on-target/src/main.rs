@@ -48,6 +48,8 @@ mod logging;
 #[cfg(target_os = "none")]
 mod messages;
 #[cfg(target_os = "none")]
+mod models;
+#[cfg(target_os = "none")]
 mod oneshot;
 #[cfg(target_os = "none")]
 mod pinned;
