@@ -1,4 +1,5 @@
-//! Is what the types forbid refused by the compiler, for the right reason? Every file of `ui/` as a trial of its own.
+//! Is what the types, or the features, forbid refused by the compiler, for the right reason? Every file of `ui/` as a trial of its
+//! own, and one for preemption models.
 //!
 //! The first line says what is expected: `//@ error: E0277`, exactly this code and no other, or `//@ pass`. A refused
 //! case `x.rs` has a twin `x_ok.rs` that compiles. All of them are binaries of one generated package, checked by one
@@ -16,6 +17,7 @@ use std::{
     process::{Command, ExitCode, Output},
     sync::{Arc, OnceLock},
 };
+use tophalf::image::model::Model;
 
 /// What a case's first line asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,7 @@ struct Case {
 }
 
 /// What the compiler said about a case.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Said {
     /// Codes of its errors; an error without one has its message here.
     errors: BTreeSet<String>,
@@ -54,14 +56,18 @@ fn main() -> ExitCode {
     };
     // Checked when the first trial asks, so that listing compiles nothing.
     let verdicts: Arc<OnceLock<Verdicts>> = Arc::default();
+    let checked =
+        move |cases: &[Case]| verdicts.get_or_init(|| check(cases).map_err(|error| format!("{error:#}"))).clone();
     let trial = |n: usize| {
-        let (cases, verdicts) = (cases.clone(), verdicts.clone());
-        Trial::test(cases[n].name.clone(), move || {
-            let verdicts = verdicts.get_or_init(|| check(&cases).map_err(|error| format!("{error:#}")));
-            judge(&cases[n], verdicts).map_err(Failed::from)
-        })
+        let (cases, checked) = (cases.clone(), checked.clone());
+        Trial::test(cases[n].name.clone(), move || judge(&cases[n], &checked(&cases)).map_err(Failed::from))
     };
-    libtest_mimic::run(&arguments, (0..cases.len()).map(trial).collect()).exit_code()
+    let mut trials: Vec<Trial> = (0..cases.len()).map(trial).collect();
+    trials.push(Trial::test("pm_01_1_two_models_at_once", move || {
+        checked(&cases).map_err(Failed::from)?;
+        two_models(&cases).map_err(|error| Failed::from(format!("{error:#}")))
+    }));
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn cases(dir: &Path) -> Result<Vec<Case>> {
@@ -85,26 +91,36 @@ fn cases(dir: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+fn root() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests are in a workspace")
+}
+
+/// Where the generated package is.
+fn package() -> Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    Ok(root()?.join(target).join("ui"))
+}
+
+/// Checks the generated package.
+fn cargo(arguments: &[&str]) -> Result<Output> {
+    let package = package()?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["check", "--message-format=json", "--quiet"]).args(arguments).current_dir(&package);
+    cargo.env("CARGO_TARGET_DIR", package.join("target")).env_remove("RUSTFLAGS");
+    cargo.output().context("running cargo")
+}
+
 /// Checks all cases by one cargo and sorts what it says by case.
 fn check(cases: &[Case]) -> Result<BTreeMap<String, Said>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests are in a workspace")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let package = root.join(target).join("ui");
+    let (root, package) = (root()?, package()?);
     fs::create_dir_all(&package)?;
     write_if_changed(&package.join("Cargo.toml"), &manifest(root, cases)?)?;
     // The versions that everything else is tested with.
     fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock"))?;
-    let cargo = |offline: bool| -> Result<Output> {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["check", "--keep-going", "--message-format=json", "--quiet"]).current_dir(&package);
-        cargo.args(offline.then_some("--offline"));
-        cargo.env("CARGO_TARGET_DIR", package.join("target")).env_remove("RUSTFLAGS");
-        cargo.output().context("running cargo")
-    };
-    let mut output = cargo(true)?;
+    let mut output = cargo(&["--keep-going", "--offline"])?;
     let mut said = sort(&output.stdout)?;
     if said.is_empty() {
-        output = cargo(false)?;
+        output = cargo(&["--keep-going"])?;
         said = sort(&output.stdout)?;
     }
     if !cases.iter().any(|case| said.contains_key(&case.name)) {
@@ -123,11 +139,42 @@ fn manifest(root: &Path, cases: &[Case]) -> Result<String> {
          [workspace]\n\n[dependencies]\nkernel.path = {kernel}\nhw.path = {hw}\n\n\
          [lints.rust]\ndead_code = \"allow\"\n"
     );
+    text.push_str("\n[features]\n");
+    for feature in models() {
+        writeln!(text, "{feature} = [\"kernel/{feature}\"]")?;
+    }
     for case in cases {
         let path = quoted(case.file.clone())?;
         write!(text, "\n[[bin]]\nname = \"{}\"\npath = {path}\n", case.name)?;
     }
     Ok(text)
+}
+
+/// The kernel's features that choose a preemption model.
+fn models() -> Vec<&'static str> {
+    Model::ALL.into_iter().filter_map(Model::feature).collect()
+}
+
+/// PM-01.1: any two models at once do not build, which says so, naming both, and nothing else; one alone does.
+fn two_models(cases: &[Case]) -> Result<()> {
+    let any = cases.iter().find(|case| case.expected == Expected::Pass).context("no case compiles")?;
+    let with = |features: String| -> Result<BTreeSet<String>> {
+        let output = cargo(&["--offline", "--bin", &any.name, "--features", &features])?;
+        let mut said = sort(&output.stdout)?;
+        let errors = said.remove("kernel").with_context(|| format!("{features}: nothing about the kernel"))?.errors;
+        ensure!(output.status.success() == errors.is_empty(), "{features}: {}", output.status);
+        Ok(errors)
+    };
+    let models = models();
+    for (n, one) in models.iter().enumerate() {
+        for other in &models[n + 1..] {
+            let message = format!("two preemption models at once: `{one}` and `{other}`");
+            let errors = with(format!("{one},{other}"))?;
+            ensure!(errors.iter().eq([&message]), "{one} and {other} are refused with {errors:?}");
+        }
+    }
+    ensure!(with(models[0].into())?.is_empty(), "{} alone is refused", models[0]);
+    Ok(())
 }
 
 fn write_if_changed(file: &Path, text: &str) -> Result<()> {

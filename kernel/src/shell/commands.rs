@@ -45,7 +45,7 @@ const fn command(
 }
 
 /// Those that every image has, and the latency tracers' own.
-const COUNT: usize = 20 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
+const COUNT: usize = 21 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
 
 /// In the order in which `help` lists them.
 static COMMANDS: [Command; COUNT] = [
@@ -105,6 +105,13 @@ static COMMANDS: [Command; COUNT] = [
         taskset::taskset,
     ),
     command("true", "", "succeed", &[], |_, _| Ok(())),
+    command(
+        "uname",
+        "[-asrvm]",
+        "show name; -r: version, -v: preemption model, -m: architecture, -a: all",
+        &["-a", "-s", "-r", "-v", "-m"],
+        system::uname,
+    ),
     command("uptime", "", "show time since boot, idle time and event counts", &[], system::uptime),
     command("yield", "", "let equally urgent threads run first", &[], tasks::yield_),
 ];

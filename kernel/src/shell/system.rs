@@ -7,7 +7,7 @@ use crate::{
     boot,
     console::{self, Writer},
     cx::ThreadCx,
-    log, percpu, print, println, report, sched, stack_size,
+    log, model, percpu, print, println, report, sched, stack_size,
     thread::{self, MAX_THREADS},
     time,
 };
@@ -31,6 +31,38 @@ pub(super) fn uptime<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
         report::warnings(),
         console::errors().overruns
     );
+    Ok(())
+}
+
+pub(super) fn uname<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
+    /// Always printed in this order.
+    const FIELDS: [u8; 4] = *b"srvm";
+    let mut asked = [false; FIELDS.len()];
+    for word in args {
+        let letters = word.strip_prefix('-').filter(|letters| !letters.is_empty()).ok_or(Fail::Usage)?;
+        for letter in letters.bytes() {
+            match FIELDS.iter().position(|&field| field == letter) {
+                Some(n) => asked[n] = true,
+                None if letter == b'a' => asked = [true; FIELDS.len()],
+                None => return Err(Fail::Usage),
+            }
+        }
+    }
+    if asked == [false; FIELDS.len()] {
+        asked[0] = true;
+    }
+    let mut out = Writer::new(cx);
+    let mut gap = "";
+    for (_, &field) in asked.iter().zip(&FIELDS).filter(|(asked, _)| **asked) {
+        let _ = match field {
+            b's' => write!(out, "{gap}Tophalf"),
+            b'r' => write!(out, "{gap}{}", env!("CARGO_PKG_VERSION")),
+            b'v' => write!(out, "{gap}model {}", model::current().name()),
+            _ => write!(out, "{gap}aarch64"),
+        };
+        gap = " ";
+    }
+    let _ = writeln!(out);
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! What do `chrt`, `spawn`, `kill` and `sleep` do, and what is said of what makes no sense?
 use super::{golden, printed, request, text};
-use crate::harness::{Log, MS, run};
+use crate::harness::{Log, MS, run, run_model};
 use core::time::Duration;
+use hw::sim::Config;
 use kernel::{
     irq::{Flags, Handled, Irq, Request, Trigger},
+    model::Model,
     shell, time,
 };
 
@@ -252,6 +254,40 @@ fn sleep_sleeps() {
         assert!((Duration::from_micros(2_010_005)..Duration::from_millis(2_012)).contains(&slept), "{slept:?}");
     });
     assert_eq!(outcome.console, "");
+}
+
+/// PM-01: `uname` has Linux's options; `-v` is the model that is in force.
+#[test]
+fn uname_says_which_model_is_in_force() {
+    golden(
+        &[
+            ("uname; uname -s -s; uname -m", 0),
+            ("uname -a", 0),
+            ("uname -vr; uname -m -r", 0),
+            ("uname -n", 1),
+            ("uname -", 1),
+            ("uname rt", 1),
+        ],
+        &"Tophalf
+Tophalf
+aarch64
+Tophalf VERSION model rt aarch64
+VERSION model rt
+VERSION aarch64
+usage: uname [-asrvm]
+usage: uname [-asrvm]
+usage: uname [-asrvm]
+"
+        .replace("VERSION", env!("CARGO_PKG_VERSION")),
+    );
+    for model in Model::ALL {
+        let outcome = run_model(model, Config::default(), "", |cx| assert_eq!(shell::run_line(cx, "uname -v"), 0));
+        assert_eq!(text(outcome.console.as_bytes()), format!("model {}\n", model.name()));
+    }
+    let outcome = run_model(Model::Full, Config::default(), "preempt=none", |cx| {
+        assert_eq!(shell::run_line(cx, "uname -v"), 0);
+    });
+    assert_eq!(text(outcome.console.as_bytes()), "model none\n");
 }
 
 /// `taskset` shows and sets as util-linux's does, in masks and lists.
