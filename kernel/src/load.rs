@@ -3,16 +3,16 @@
 //! Every thread here makes what it needs and gives it back itself, and ends when it is told to, or when the thread that
 //! started it is gone: whatever happens to that one, no load stays behind.
 use crate::{
-    Policy, ThreadCx,
+    Policy, ThreadCx, cx,
     error::{Error, Result},
     irq::{self, Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
     irq_flags, preempt, println,
-    sync::Mutex,
+    sync::{Mutex, SpinLock},
     thread::{self, Builder, JoinHandle, ThreadId},
     time,
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::time::Duration;
+use core::{hint::black_box, time::Duration};
 use hw::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Relaxed, SeqCst},
@@ -24,7 +24,7 @@ bitflags::bitflags! {
     pub struct Kinds: u8 {
         /// Two fair threads that never sleep.
         const HOGS = 1 << 0;
-        /// Threads of four priorities that fight over two nested mutexes.
+        /// Threads of four priorities that fight over two nested mutexes and a spinlock.
         const LOCKS = 1 << 1;
         /// Bursts of interrupts on lines that nothing else uses, half of them with threaded handlers.
         const IRQS = 1 << 2;
@@ -44,8 +44,11 @@ const HOGS: usize = 2;
 const UNASKED: Duration = Duration::from_micros(200);
 /// Priorities of the threads that fight over locks; 0 is a fair one.
 const CONTENDERS: [i32; 4] = [0, 10, 20, 30];
-/// How long each holds the locks, and how long it does without. Their periods have no common measure, so they meet anyhow.
+/// How long each holds the mutexes, and in turns with that the spinlock: much longer than the kernel's own sections, so that it
+/// shows where nobody preempts a holder.
 const HELD: Duration = Duration::from_micros(10);
+const SPUN: Duration = Duration::from_micros(20);
+/// How long it does without. Their periods have no common measure, so they meet anyhow.
 const APART: [Duration; 4] =
     [Duration::from_micros(50), Duration::from_micros(70), Duration::from_micros(110), Duration::from_micros(130)];
 /// Lines of a burst, and the time between two bursts.
@@ -99,7 +102,7 @@ struct Done {
 /// How much load there was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Critical sections under both mutexes.
+    /// Critical sections, under both mutexes or the spinlock.
     pub sections: u32,
     /// Interrupts whose last handler was over.
     pub interrupts: u32,
@@ -155,7 +158,7 @@ impl Load {
         Ok(())
     }
     fn contend(&mut self, cx: &mut ThreadCx) -> Result<()> {
-        let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+        let locks = Arc::new(Locks { outer: Mutex::new(()), inner: Mutex::new(()), spin: SpinLock::new(()) });
         for (priority, apart) in CONTENDERS.into_iter().zip(APART) {
             let locks = locks.clone();
             self.spawn(cx, "load/locks", priority, move |cx, stop, done| contend(cx, stop, done, &locks, apart))?;
@@ -186,26 +189,41 @@ impl Drop for Load {
     }
 }
 
-fn contend(
-    cx: &mut ThreadCx,
-    stop: &Stop,
-    done: &Done,
-    (outer, inner): &(Mutex<()>, Mutex<()>),
-    apart: Duration,
-) -> Result<()> {
+/// What the threads fight over.
+struct Locks {
+    outer: Mutex<()>,
+    inner: Mutex<()>,
+    /// No interrupt handler takes it, so that interrupts stay on where it spins.
+    spin: SpinLock<(), cx::Thread>,
+}
+
+fn contend(cx: &mut ThreadCx, stop: &Stop, done: &Done, locks: &Locks, apart: Duration) -> Result<()> {
     while !stop.is_due() {
-        let outer = outer.lock(cx);
-        let inner = inner.lock(cx);
-        let end = time::now().saturating_add(HELD);
-        while time::now() < end {
-            hw::cpu::relax();
-        }
+        let outer = locks.outer.lock(cx);
+        let inner = locks.inner.lock(cx);
+        compute(HELD);
         drop(inner);
         drop(outer);
         done.sections.fetch_add(1, Relaxed);
         nap(cx, apart)?;
+        locks.spin.with(cx, |(), _| compute(SPUN));
+        done.sections.fetch_add(1, Relaxed);
+        nap(cx, apart)?;
     }
     Ok(())
+}
+
+/// Computes for a while.
+fn compute(d: Duration) {
+    /// Rounds between two looks at the clock, each of which costs QEMU as much under `-icount` as thousands of instructions.
+    const ROUNDS: u32 = 50;
+    let end = time::now().saturating_add(d);
+    while time::now() < end {
+        for round in 0..ROUNDS {
+            black_box(round);
+        }
+        hw::cpu::relax();
+    }
 }
 
 fn print(cx: &mut ThreadCx, stop: &Stop, done: &Arc<Done>) -> Result<()> {
@@ -221,10 +239,7 @@ fn print(cx: &mut ThreadCx, stop: &Stop, done: &Arc<Done>) -> Result<()> {
 /// otherwise.
 fn hog(cx: &mut ThreadCx, stop: &Stop) {
     while !stop.is_due() {
-        let end = time::now().saturating_add(UNASKED);
-        while time::now() < end {
-            hw::cpu::relax();
-        }
+        compute(UNASKED);
         preempt::cond_resched(cx);
     }
 }

@@ -1,15 +1,21 @@
 //! Does the image that users run do what they see? The default image and the example application, each trial a boot.
 #![forbid(unsafe_code)]
 
+mod models;
+
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{path::Path, process::ExitCode, sync::Mutex};
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex, OnceLock},
+};
 use tests::{Said, live::Live, say, say_as};
 use tophalf::{
     bench::rows::Capture,
     image::{
         Image,
-        build::{Recipe, build_recipe},
+        build::{Recipe, build_aside},
         flat,
         model::Model,
     },
@@ -28,6 +34,9 @@ type Body = fn() -> Result<()>;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials: &[(&str, Body)] = &[
+        // Builds for long, while others run.
+        ("pm_01_2_every_models_image_says_which_it_is", models::every_model),
+        ("pm_01_3_the_model_is_changed_at_boot_or_not", models::at_boot),
         ("bu_01_1_the_banner_tells_what_booted", banner),
         ("bu_01_2_the_image_boots_from_every_exception_level", exception_levels),
         ("bu_01_2_the_flat_image_boots", flat_image),
@@ -44,6 +53,7 @@ fn main() -> ExitCode {
         ("sc_11_stress_on_cpus_that_run_at_once", stress),
         ("rm_02_5_rm_02_6_lab_priority_inversion", lab_priority_inversion),
         ("rm_04_3_lab_lock_chain", lab_lock_chain),
+        ("tm_07_1_lab_latency_by_model", models::lab_latency),
         ("example_app_serves_the_clocks_interrupt", example_app),
     ];
     let trial = |&(name, run): &(&str, Body)| {
@@ -52,16 +62,34 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.iter().map(trial).collect()).exit_code()
 }
 
+/// An image that is being built, or is there.
+type Built = Arc<OnceLock<Result<Image, String>>>;
+
 /// Builds an image once; the trials run in parallel.
 fn image(package: &'static str) -> Result<Image> {
-    static BUILT: Mutex<Vec<(&str, Image)>> = Mutex::new(Vec::new());
-    let mut built = BUILT.lock().map_err(|_| anyhow::anyhow!("another trial could not build"))?;
-    if let Some((_, image)) = built.iter().find(|(name, _)| *name == package) {
-        return Ok(image.clone());
-    }
-    let image = tophalf::build(package)?;
-    built.push((package, image.clone()));
-    Ok(image)
+    image_of(package, Model::default())
+}
+
+/// As [`image`], for this model.
+fn image_of(package: &'static str, model: Model) -> Result<Image> {
+    static ALL: Mutex<Vec<((&str, Model), Built)>> = Mutex::new(Vec::new());
+    let built = {
+        let mut all = ALL.lock().map_err(|_| anyhow::anyhow!("another trial panicked"))?;
+        match all.iter().find(|(key, _)| *key == (package, model)) {
+            Some((_, built)) => built.clone(),
+            None => {
+                let built = Built::default();
+                all.push(((package, model), built.clone()));
+                built
+            }
+        }
+    };
+    // Not under the lock: those that have their image go on meanwhile.
+    let build = || build_aside(&Recipe { model, ..Recipe::package(package) });
+    built
+        .get_or_init(|| build().map_err(|error| tophalf::failure::explain(&error).0))
+        .clone()
+        .map_err(anyhow::Error::msg)
 }
 
 /// Runs shell lines in the default image.
@@ -75,7 +103,12 @@ fn with_machine(machine: Machine, options: &str) -> Machine {
 }
 
 fn live() -> Result<Live> {
-    Live::start(&Machine { once: true, ..Machine::interactive(&image(DEFAULT)?, Bootargs::default(), Console::Uart) })
+    live_image(&image(DEFAULT)?, Bootargs::default())
+}
+
+/// An image with these boot arguments, for somebody who types.
+fn live_image(image: &Image, bootargs: Bootargs) -> Result<Live> {
+    Live::start(&Machine { once: true, ..Machine::interactive(image, bootargs, Console::Uart) })
 }
 
 /// Types a line and waits for the prompt behind what it printed.
@@ -335,7 +368,7 @@ fn stress() -> Result<()> {
 /// interrupt that it asks for reaches its handler.
 fn example_app() -> Result<()> {
     let manifest = project::root()?.join("tests/example-app/Cargo.toml");
-    let image = build_recipe(&Recipe { manifest: Some(Path::new(&manifest)), ..Recipe::package("example-app") })?;
+    let image = build_aside(&Recipe { manifest: Some(Path::new(&manifest)), ..Recipe::package("example-app") })?;
     let said = say(&Machine::deterministic(&image, Bootargs::default(), Console::Uart))?;
     expect_status(&said, 0)?;
     let text = &said.output;
