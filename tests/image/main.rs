@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         ("sc_11_stress_on_cpus_that_run_at_once", stress),
         ("rm_02_5_rm_02_6_lab_priority_inversion", lab_priority_inversion),
         ("rm_04_3_lab_lock_chain", lab_lock_chain),
+        ("pm_01_bench_counts_on_every_model", models::bench),
         ("tm_07_1_lab_latency_by_model", models::lab_latency),
         ("example_app_serves_the_clocks_interrupt", example_app),
     ];

@@ -1,8 +1,13 @@
 //! Is the image of each preemption model what it is called, and what it is good for? (PM-01, TM-07)
 
-use crate::{DEFAULT, PROMPT, answer, image_of, live_image, picture};
+use crate::{DEFAULT, PROMPT, answer, expect_status, image_of, live_image, picture};
 use anyhow::{Context, Result, ensure};
-use tophalf::{image::model::Model, qemu::Bootargs};
+use tests::say;
+use tophalf::{
+    bench::rows,
+    image::model::Model,
+    qemu::{Bootargs, Console, Machine},
+};
 
 /// Boots this model's image: what it says before its first prompt. Its banner and `uname -v`, which asks the kernel, both say `is`.
 fn boot(model: Model, bootargs: Bootargs, is: Model) -> Result<String> {
@@ -38,6 +43,27 @@ pub fn at_boot() -> Result<()> {
     ] {
         let greeting = boot(Model::Full, preempt(name), Model::Full)?;
         ensure!(greeting.matches("WARNING").count() == 1 && greeting.contains(warning), "{greeting}");
+    }
+    Ok(())
+}
+
+/// PM-01: `bench` counts the same operations on every model, also where the measured thread has to be let in.
+pub fn bench() -> Result<()> {
+    let rows = |model: Model| -> Result<Vec<String>> {
+        let bootargs = Bootargs::default().with("exec", "bench");
+        let said = say(&Machine::deterministic(&image_of(DEFAULT, model)?, bootargs, Console::Uart))?;
+        expect_status(&said, 0).context(model.name())?;
+        let rows = rows::parse(&said.text)?.into_iter();
+        // Whoever had waited for the end of a slice would be there after a thousand times as many.
+        Ok(rows
+            .map(|row| if row.value < 1_000_000 { row.id } else { format!("{} takes {}", row.id, row.value) })
+            .collect())
+    };
+    let expected = rows(Model::Rt)?;
+    ensure!(expected.len() > 10, "{expected:?}");
+    for model in Model::ALL {
+        let found = rows(model)?;
+        ensure!(found == expected, "{}: {found:?} instead of {expected:?}", model.name());
     }
     Ok(())
 }

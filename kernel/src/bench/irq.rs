@@ -1,5 +1,5 @@
 //! What does an interrupt cost: to its handler, to its thread, and back?
-use super::{LINES, ROUNDS, WOKEN, row::Row};
+use super::{LINES, ROUNDS, WOKEN, give_way, row::Row};
 use crate::{
     ThreadCx,
     error::{Error, Result},
@@ -49,6 +49,7 @@ pub(super) fn interrupts(cx: &mut ThreadCx, lines: &[Line]) -> Result<(Row, Row,
     for _ in 0..ROUNDS {
         let began = cycles();
         pend.fire();
+        give_way(cx);
         let ended = cycles();
         handler.samples.push(AT_HANDLER.load(Relaxed) - began);
         thread.samples.push(AT_THREAD.load(Relaxed) - began);

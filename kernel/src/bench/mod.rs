@@ -3,6 +3,8 @@
 //!
 //! Through the public API, in the image that everybody runs, with [`LINES`] lines requested and [`READY`] threads ready
 //! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
+//!
+//! Where the model preempts nobody, the measuring thread asks whether it should give way as soon as somebody else is ready.
 mod irq;
 mod mutex;
 mod queue;
@@ -18,7 +20,7 @@ pub(crate) use row::unit;
 use crate::{
     Policy, ThreadCx, boot,
     error::Result,
-    println, sched,
+    model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
 };
 use alloc::{format, vec::Vec};
@@ -48,6 +50,14 @@ const WOKEN: Policy = fifo(60);
 hw::global! {
     /// What stands behind a measurement may end.
     static DONE: AtomicBool = AtomicBool::new(false);
+}
+
+/// Somebody more urgent has become ready: it has run already, unless the model leaves that to the running thread.
+#[inline(always)]
+fn give_way(cx: &mut ThreadCx) {
+    if !model::current().is_preemptible() {
+        preempt::cond_resched(cx);
+    }
 }
 
 /// Measures everything that one CPU does and prints a row for each. Status 0, or 1 when something was in the way.

@@ -1,5 +1,5 @@
 //! What does a mutex cost, free and fought over, and priority that goes along a chain of them?
-use super::{ROUNDS, WOKEN, fifo, row::Row};
+use super::{ROUNDS, WOKEN, fifo, give_way, row::Row};
 use crate::{
     Policy, ThreadCx,
     error::Result,
@@ -64,14 +64,17 @@ pub(super) fn contended(cx: &mut ThreadCx) -> Result<Row> {
         }
         samples
     })?;
+    give_way(cx);
     let mut blocked = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let guard = fight.mutex.lock(cx);
         fight.gate.up(cx)?;
+        give_way(cx);
         let now = cycles();
         blocked.push(now - fight.blocks.load(Relaxed));
         fight.hands.store(cycles(), Relaxed);
         drop(guard);
+        give_way(cx);
     }
     row.samples.extend(waiter.join(cx)?.iter().zip(blocked).map(|(handed, blocked)| handed + blocked));
     Ok(row)

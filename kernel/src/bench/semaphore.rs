@@ -1,5 +1,5 @@
 //! What does a semaphore cost, with a waiter and without?
-use super::{ROUNDS, WOKEN, row::Row};
+use super::{ROUNDS, WOKEN, give_way, row::Row};
 use crate::{ThreadCx, error::Result, sync::Semaphore, thread::Builder};
 use alloc::{boxed::Box, sync::Arc};
 use hw::{
@@ -25,9 +25,11 @@ pub(super) fn wake(cx: &mut ThreadCx) -> Result<Row> {
         }
         samples
     })?;
+    give_way(cx);
     for _ in 0..ROUNDS {
         BEGAN.store(cycles(), Relaxed);
         semaphore.up(cx)?;
+        give_way(cx);
     }
     row.samples.extend_from_slice(&waiter.join(cx)?[..]);
     Ok(row)

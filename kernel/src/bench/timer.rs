@@ -1,6 +1,6 @@
 //! What does it take from the moment at which a timer expires to the thread that slept until then?
 use super::{
-    ROUNDS, fifo,
+    ROUNDS, fifo, give_way,
     row::{INSTRUCTIONS, Row, began, unit},
 };
 use crate::{
@@ -48,6 +48,7 @@ pub(super) fn expiry(cx: &mut ThreadCx) -> Result<Row> {
     })?;
     while !done.load(Relaxed) {
         hw::cpu::relax();
+        give_way(cx);
     }
     row.samples.extend_from_slice(&sleeper.join(cx)?[..]);
     Ok(row)
