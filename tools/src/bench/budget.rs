@@ -152,15 +152,15 @@ pub const IRQS_OFF: &str = "irqs-off";
 /// The row that the tool adds itself: the kernel cannot see its ELF file.
 pub const IMAGE_TEXT: &str = "image-text";
 
-/// What is counted in a row that nothing is promised of.
-pub fn unpromised(id: &str) -> Option<&'static str> {
-    match id {
+/// What is counted in a row, whether something is promised of it or not.
+pub fn what(id: &str) -> Option<&'static str> {
+    of(id).map(|budget| budget.what).or(match id {
         "ipi-thread" => Some("semaphore up -> thread runs on another, idle CPU, by reschedule IPI"),
         "chain-1" => Some("priority through 1 mutex, until its owner runs"),
         "chain-8" => Some("priority along 8 mutexes, until the first one's owner runs"),
         "chain-64" => Some("priority along 64 mutexes, until the first one's owner runs"),
         _ => None,
-    }
+    })
 }
 
 /// The budget of a row.

@@ -4,6 +4,7 @@ use super::{
     budget::{self, Budget},
     rows::Row,
 };
+use crate::image::model::Model;
 use serde::Serialize;
 use std::fmt;
 
@@ -51,9 +52,9 @@ struct Json<'a> {
 }
 
 impl Judged {
-    /// Looks the budget up.
-    pub fn new(row: Row) -> Self {
-        Self { budget: budget::of(&row.id), row }
+    /// Looks the budget up, which is one for images of the default model.
+    pub fn new(row: Row, model: Model) -> Self {
+        Self { budget: budget::of(&row.id).filter(|_| model == Model::default()), row }
     }
 
     /// Judges the median, as the peers' numbers are medians too.
@@ -98,7 +99,7 @@ pub fn table(rows: &[Judged]) -> String {
             peer(|budget| budget.best_small),
             peer(|budget| budget.best_smp),
             peer(|budget| budget.linux),
-            budget.map(|budget| budget.what).or(budget::unpromised(&row.id)).unwrap_or(&row.unit).to_owned(),
+            budget::what(&row.id).unwrap_or(&row.unit).to_owned(),
         ]);
     }
     let widths: Vec<usize> =
@@ -132,7 +133,10 @@ mod tests {
     use super::*;
 
     fn judged(id: &str, value: u64) -> Judged {
-        Judged::new(Row { id: id.into(), value, max: value + 2, unit: "instructions".into() })
+        by_model(id, value, Model::Rt)
+    }
+    fn by_model(id: &str, value: u64, model: Model) -> Judged {
+        Judged::new(Row { id: id.into(), value, max: value + 2, unit: "instructions".into() }, model)
     }
 
     #[test]
@@ -143,6 +147,15 @@ mod tests {
             assert_eq!(judged("pend-handler", value).verdict(), verdict, "{value}");
         }
         assert_eq!(judged("new-row", 1).verdict(), Verdict::NoBudget);
+    }
+
+    /// Nobody has promised what other models cost.
+    #[test]
+    fn budgets_are_for_the_default_model() {
+        let rows = [by_model("pend-thread", 267, Model::None)];
+        assert_eq!(rows[0].verdict(), Verdict::NoBudget);
+        let text = table(&rows);
+        assert!(text.contains("IRQ thread's handler") && !text.contains("GATE"), "{text}");
     }
 
     #[test]

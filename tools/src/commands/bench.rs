@@ -13,6 +13,7 @@ use crate::{
     image::{
         Image,
         build::{Recipe, build_recipe},
+        model::Model,
         size,
     },
     qemu::{Bootargs, Console, Machine, boot::BACKSTOP},
@@ -53,7 +54,7 @@ pub fn execute(args: &BenchArgs) -> Result<u8> {
     rows.push(Row { id: IRQS_OFF.into(), value: section.length, max: section.length, unit: "instructions".into() });
     let bytes = size::text(&image)?;
     rows.push(Row { id: IMAGE_TEXT.into(), value: bytes, max: bytes, unit: "bytes".into() });
-    let judged: Vec<Judged> = rows.into_iter().map(Judged::new).collect();
+    let judged: Vec<Judged> = rows.into_iter().map(|row| Judged::new(row, model)).collect();
     if args.json {
         print(judged::json(&judged)?)?;
     } else {
@@ -63,6 +64,9 @@ pub fn execute(args: &BenchArgs) -> Result<u8> {
              ipi-thread: on two CPUs, the waker's own instructions until it is done included.\n\
              The goal is what we are after; only a row over its gate fails.\n",
         )?;
+        if model != Model::default() {
+            print(format_args!("The budgets are for model {}.\n", Model::default().name()))?;
+        }
     }
     let missed: Vec<&str> =
         judged.iter().filter(|row| row.verdict() == Verdict::OverGate).map(|row| row.row.id.as_str()).collect();

@@ -18,6 +18,8 @@ pub struct Lab {
     pub name: &'static str,
     /// What one learns.
     pub about: &'static str,
+    /// The models that it shows it on.
+    models: &'static [Model],
     how: How,
 }
 
@@ -30,6 +32,9 @@ enum How {
     Host(fn(name: &str, sink: &mut dyn Sink) -> Result<u8>),
 }
 
+/// Those on which a woken thread takes the CPU from another.
+const PREEMPTIBLE: &[Model] = &[Model::Full, Model::Rtb, Model::Rt];
+
 const PLAIN: Boot = Boot { features: &[], bootargs: &[] };
 
 /// All studies.
@@ -37,33 +42,65 @@ pub const LABS: [Lab; 4] = [
     Lab {
         name: "irq-path",
         about: "every step of one threaded interrupt, with its instruction count",
+        models: PREEMPTIBLE,
         how: How::Boots(&[PLAIN]),
     },
     Lab {
         name: "priority-inversion",
         about: "an urgent thread waits for a lock, without priority inheritance and with it; drawn",
+        models: PREEMPTIBLE,
         how: How::Boots(&[Boot { bootargs: &[("pi", "off")], ..PLAIN }, Boot { bootargs: &[("pi", "on")], ..PLAIN }]),
     },
     Lab {
         name: "lock-chain",
         about: "a priority goes along chains of 1, 8 and 64 locks, and what that costs; drawn",
+        models: &Model::ALL,
         how: How::Boots(&[PLAIN, Boot { features: &["latency"], bootargs: &[("lab", "lock-chain-sections")] }]),
     },
     Lab {
         name: "latency-by-model",
         about: "how late threads wake up under load, by preemption model; drawn",
+        models: &Model::ALL,
         how: How::Host(latency_by_model::run),
     },
 ];
 
-/// Runs a study, in images of this preemption model unless it compares them all, which says to `sink` what it finds; the exit status says whether everything was as it claims.
+/// Runs a study, in images of this preemption model unless it compares them all, which says to `sink` what it finds; the exit
+/// status says whether everything was as it claims.
 pub fn run(name: &str, model: Model, sink: &mut dyn Sink) -> Result<u8> {
-    match LABS.iter().find(|lab| lab.name == name).map(|lab| lab.how) {
-        Some(How::Boots(boots)) => in_kernel::run(name, boots, model, sink),
-        Some(How::Host(run)) => run(name, sink),
-        None => Err(Failure::new(format!("there is no lab `{name}`"))
-            .status(USAGE)
-            .hint("`cargo run -- lab` lists the labs")
-            .into()),
+    match find(name, model)?.how {
+        How::Boots(boots) => in_kernel::run(name, boots, model, sink),
+        How::Host(run) => run(name, sink),
+    }
+}
+
+/// The study of this name, if it has something to show on this model.
+fn find(name: &str, model: Model) -> Result<&'static Lab, Failure> {
+    let Some(lab) = LABS.iter().find(|lab| lab.name == name) else {
+        let failure = Failure::new(format!("there is no lab `{name}`"));
+        return Err(failure.status(USAGE).hint("`cargo run -- lab` lists the labs"));
+    };
+    if lab.models.contains(&model) {
+        return Ok(lab);
+    }
+    let names: Vec<&str> = lab.models.iter().map(|model| model.name()).collect();
+    Err(Failure::new(format!("lab `{name}` has nothing to show on model {}", model.name()))
+        .status(USAGE)
+        .hint(format!("it is for images that preempt: {}", names.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_runs_on_models_that_it_is_about() {
+        for lab in &LABS {
+            assert!(find(lab.name, Model::Rt).is_ok(), "{}", lab.name);
+        }
+        assert!(find("lock-chain", Model::None).is_ok());
+        let refused = find("irq-path", Model::None).unwrap_err().to_string();
+        assert!(refused.contains("`irq-path`") && refused.contains("model none"), "{refused}");
+        assert!(find("nosuch", Model::Rt).unwrap_err().to_string().contains("`nosuch`"));
     }
 }
