@@ -59,7 +59,7 @@ pub(crate) fn start(cx: &mut ThreadCx, board: &Board) -> Result<()> {
 }
 
 /// Prints one log record, which may have been cut; once more from its start if a report came in between (PK-03).
-pub(crate) fn write_frame(cx: &mut ThreadCx, record: &[u8], cut: bool) {
+pub fn write_frame(cx: &mut ThreadCx, record: &[u8], cut: bool) {
     WRITER.down(cx);
     loop {
         HALF_OUT.store(true, Release);

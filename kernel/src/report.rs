@@ -231,7 +231,7 @@ pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! 
 }
 
 /// Ends the machine as whoever runs on it wants, unless a report is under way: that says how it ends.
-pub(crate) fn end(code: i32) -> ! {
+pub fn end(code: i32) -> ! {
     begin_stop();
     hw::power::exit(code)
 }

@@ -136,6 +136,20 @@ impl WaitQueue {
             crate::report::bug!("a wait without limits ended early");
         }
     }
+    /// As [`wait_event`](Self::wait_event), until `deadline` at most, or until the thread is interrupted.
+    ///
+    /// # Errors
+    /// [`TimedOut`](crate::Error::TimedOut), [`Interrupted`](crate::Error::Interrupted); `condition` did not hold when it was
+    /// last asked.
+    pub fn wait_event_until(
+        &self,
+        cx: &mut ThreadCx,
+        deadline: Instant,
+        mut condition: impl FnMut() -> bool,
+    ) -> Result<()> {
+        let limits = Limits { interruptible: true, ..Limits::until(deadline, self.name) };
+        self.wait(cx, limits, |_| condition().then_some(()))
+    }
 
     fn wait_locked<K: ConditionLock, R>(
         &self,

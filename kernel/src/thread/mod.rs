@@ -42,7 +42,7 @@ pub(crate) mod table;
 pub use exit::exit;
 pub use join::JoinHandle;
 pub use spawn::{Builder, MIN_STACK, spawn};
-pub use table::{Info, MAX_THREADS, for_each, interrupt, kill, live};
+pub use table::{Info, MAX_THREADS, for_each, info, interrupt, kill, live};
 
 /// Longest name in bytes; longer ones are cut.
 pub const NAME_LEN: usize = 31;

@@ -245,21 +245,25 @@ pub struct Info {
 /// Calls `f` for each live thread in the order of slots. The lock is dropped between two, so threads may come and go.
 pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, Info)) {
     for slot in 0..slots() {
-        if let Some(info) = describe(slot) {
-            f(cx, info);
+        if let Some(thread) = at(slot) {
+            f(cx, describe(thread, thread.id()));
         }
     }
 }
 
+/// What `ps` shows of the live thread of this number.
+///
+/// # Errors
+/// [`Error::NotFound`]: no such live thread.
+pub fn info(cx: &mut ThreadCx, id: ThreadId) -> Result<Info> {
+    let _ = cx;
+    find(id).map(|thread| describe(thread, id)).ok_or(Error::NotFound)
+}
+
 #[inline(never)]
-fn describe(slot: usize) -> Option<Info> {
-    let (thread, id) = with(|t| {
-        let slot = t.slots.get(slot)?;
-        let live = slot.listed && slot.thread.state() != State::Dead;
-        live.then(|| (lend(&slot.thread), slot.thread.id()))
-    })?;
+fn describe(thread: Ref, id: ThreadId) -> Info {
     let identity = thread.identity();
-    Some(Info {
+    Info {
         id,
         name: identity.name.clone(),
         policy: thread.policy.get(),
@@ -271,7 +275,7 @@ fn describe(slot: usize) -> Option<Info> {
         age_ns: crate::time::ticks_to_ns(hw::clock::ticks().saturating_sub(identity.born)),
         wchan: rtmutex::waits_for(thread).unwrap_or_else(|| thread.waiting.wchan()),
         stack: (high_water(thread.0), identity.stack.1 - identity.stack.0),
-    })
+    }
 }
 
 /// Cuts a name to [`NAME_LEN`] bytes on a character boundary.
