@@ -33,7 +33,6 @@ mod bugs;
 pub mod console;
 mod context_check;
 pub mod cx;
-pub mod cyclictest;
 #[cfg(any(target_os = "none", test))]
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "on a host only its tests run"))]
 mod device_tree;
@@ -46,7 +45,6 @@ pub mod ipi;
 pub mod irq;
 pub mod irq_flags;
 pub mod latency;
-pub mod load;
 pub mod log;
 mod mask;
 pub mod model;
@@ -56,7 +54,6 @@ pub mod preempt;
 pub mod report;
 pub mod sched;
 mod secondary;
-pub mod shell;
 #[cfg(not(target_os = "none"))]
 pub mod simulation;
 mod stacks;

@@ -2,7 +2,7 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
-kernel::main!(virt::BOARD, kernel::shell::main);
+kernel::main!(virt::BOARD, shell::main);
 
 #[cfg(not(target_os = "none"))]
 fn main() {}

@@ -1,7 +1,7 @@
 //! How late does the most urgent thread wake up on the machine, under load, by preemption model? (TM-07)
 use crate::{support::us, table::test};
-use kernel::{
-    ThreadCx,
+use kernel::ThreadCx;
+use shell::{
     cyclictest::{self, Options},
     load::{Kinds, Load},
     preempt,

@@ -3,11 +3,13 @@ use crate::harness::{MS, US, at, exact, fifo, hard_line, ms, start};
 use core::time::Duration;
 use kernel::{
     Error, ThreadCx,
-    cyclictest::{self, MAX_THREADS, Options},
     latency::{self, Kind},
-    load::{Kinds, Load},
-    preempt, shell, thread,
+    preempt, thread,
     time::{self, HrTimer, Instant, Restart},
+};
+use shell::{
+    cyclictest::{self, MAX_THREADS, Options},
+    load::{Kinds, Load},
 };
 
 /// The articles' benchmark: five threads, FIFO 80 to 76, every 1,000 to 3,000 us.

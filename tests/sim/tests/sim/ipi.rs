@@ -5,7 +5,7 @@ use kernel::{
     CpuSet, Error, ThreadCx,
     ipi::{self, Ipi},
     irq::{self, Irq},
-    irq_flags, percpu, preempt, shell,
+    irq_flags, percpu, preempt,
     sync::Semaphore,
     thread, time,
 };

@@ -6,7 +6,7 @@ use hw::sim;
 use kernel::{
     Error, ThreadCx,
     irq::Irq,
-    irq_flags, preempt, report, shell,
+    irq_flags, preempt, report,
     sync::{Completion, RawSpinLock},
     thread, time,
     trace::latency::{self, Kind, Section},

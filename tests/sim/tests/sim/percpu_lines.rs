@@ -12,7 +12,7 @@ use kernel::{
     CpuSet, Error, ThreadCx,
     irq::{self, Irq, PerCpuLine, inject},
     percpu::{self, PerCpuValue},
-    shell, time,
+    time,
 };
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@ use crate::harness::{fifo, run};
 use kernel::{
     ThreadCx,
     irq::{Flags, Handled, Irq, Line, Request, Trigger},
-    shell,
 };
 
 mod commands;

@@ -6,7 +6,7 @@ use hw::sim::Config;
 use kernel::{
     irq::{Flags, Handled, Irq, Request, Trigger},
     model::Model,
-    shell, time,
+    time,
 };
 
 /// IP-02.4: priorities that a policy does not have, and a thread that does not exist.
@@ -312,7 +312,7 @@ fn taskset_shows_and_sets() {
             ("taskset -p", 1),
             ("taskset 1 1", 1),
         ] {
-            assert_eq!(kernel::shell::run_line(cx, line), status, "{line}");
+            assert_eq!(shell::run_line(cx, line), status, "{line}");
         }
     });
     let text = outcome.console.replace("\r\n", "\n");

@@ -1,7 +1,6 @@
 //! What does a user at the keyboard see, and what does `exec` print?
 use super::text;
 use crate::harness::{MS, run, run_with};
-use kernel::shell;
 use std::{cell::RefCell, rc::Rc};
 
 /// The boot argument `exec` is run instead of a session: only what the commands print, the status of the last one.

@@ -6,7 +6,7 @@ use hw::gic::Which;
 use kernel::{
     Policy, ThreadCx,
     irq::{Flags, Handled, Irq, Request, Trigger, inject},
-    sched, shell,
+    sched,
     thread::{Builder, ThreadId},
     time,
 };

@@ -1,7 +1,7 @@
 //! How does a line come from the keys?
 use super::{LINE_BYTES, commands, run_after};
-use crate::{boot, console, cx::ThreadCx, println, thread};
 use alloc::boxed::Box;
+use kernel::{ThreadCx, boot, console, println, thread};
 use logic::line_editor::{LineEditor, Outcome};
 
 const PROMPT: &str = "tophalf> ";

@@ -1,13 +1,13 @@
 //! Which lines fired how often, and who serves them? As `/proc/interrupts` shows it (IQ-22).
-use super::commands::{Done, Fail, number, one_or_none};
-use crate::{
+use super::{Done, Fail, number, one_or_none};
+use core::fmt::Write;
+use kernel::{
+    ThreadCx,
     console::{self, Writer},
-    cx::ThreadCx,
     ipi::Ipi,
     irq::{self, Handler, Irq, LineInfo, Trigger},
     percpu, println,
 };
-use core::fmt::Write;
 
 /// Wide enough for `UART overruns:`.
 macro_rules! label {

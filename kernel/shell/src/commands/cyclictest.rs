@@ -1,18 +1,15 @@
 //! How does a user measure latencies? `cyclictest`, with the options and the output of rt-tests' program.
-use super::{
-    INTERRUPTED,
-    commands::{Done, Fail},
-};
+use super::{Done, Fail};
 use crate::{
-    bootargs, console,
-    cx::ThreadCx,
+    INTERRUPTED,
     cyclictest::{self, MAX_THREADS, MIN_INTERVAL, Options, Report, Running, Seen},
-    error::{Error, Result},
     load::{self, Kinds, Load},
-    percpu, print, println,
-    time::{self, Instant},
 };
 use core::{fmt::Display, ops::RangeInclusive, slice::Iter, time::Duration};
+use kernel::{
+    Error, Result, ThreadCx, bootargs, console, percpu, print, println,
+    time::{self, Instant},
+};
 use logic::words::{Unit, parse_duration, parse_u64_in};
 
 /// Time between two updates of what somebody at the console sees.

@@ -1,13 +1,13 @@
 //! Which threads are there, and what are they doing?
-use super::commands::{Done, Fail, of_thread, one, pid};
-use crate::{
+use super::{Done, Fail, of_thread, one, pid};
+use alloc::vec::Vec;
+use core::fmt::{self, Display, Write};
+use kernel::{
+    Result, ThreadCx,
     console::Writer,
-    cx::ThreadCx,
     ipi,
     thread::{self, Info, Kind, State, ThreadId},
 };
-use alloc::vec::Vec;
-use core::fmt::{self, Display, Write};
 use logic::cpus::CpuSet;
 
 /// A column that does not apply to every row.
@@ -91,11 +91,11 @@ pub(super) fn bt<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 }
 
 #[cfg(target_os = "none")]
-fn backtrace(cx: &mut ThreadCx, id: ThreadId) -> crate::Result<()> {
-    crate::fault::backtrace_of(cx, id)
+fn backtrace(cx: &mut ThreadCx, id: ThreadId) -> Result<()> {
+    kernel::fault::backtrace_of(cx, id)
 }
 /// The simulated machine has the host's stacks.
 #[cfg(not(target_os = "none"))]
-fn backtrace(_: &mut ThreadCx, id: ThreadId) -> crate::Result<()> {
-    thread::policy(id).and(Err(crate::Error::Unsupported))
+fn backtrace(_: &mut ThreadCx, id: ThreadId) -> Result<()> {
+    thread::policy(id).and(Err(kernel::Error::Unsupported))
 }

@@ -1,14 +1,11 @@
 //! How does a user wait, start threads and end them?
-use super::commands::{Done, Fail, INVALID, none, of_thread, one, pid, signed};
-use crate::{
-    Policy,
-    cx::ThreadCx,
-    error::Error,
-    println,
-    thread::{self, Builder, Kind, table},
+use super::{Done, Fail, INVALID, none, of_thread, one, pid, signed};
+use core::time::Duration;
+use kernel::{
+    Error, Policy, ThreadCx, println,
+    thread::{self, Builder, Kind},
     time,
 };
-use core::time::Duration;
 use logic::words::{Unit, parse_duration};
 
 /// How long a demonstration thread lives, unless told otherwise and at most.
@@ -39,7 +36,7 @@ pub(super) fn kill<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     let word = one(args)?;
     let id = pid(word)?;
     // The shell goes on, and what the kernel needs stays.
-    let refused = id == thread::current_id() || table::find(id).is_some_and(|t| t.identity().kind != Kind::Ordinary);
+    let refused = id == thread::current_id() || thread::info(cx, id).is_ok_and(|t| t.kind != Kind::Ordinary);
     if refused { Err(Error::NotPermitted) } else { thread::kill(cx, id) }.map_err(of_thread(word))
 }
 

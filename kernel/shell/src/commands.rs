@@ -1,12 +1,20 @@
 //! Which commands are there, and what do they say when they cannot do what was asked?
-#[cfg(any(feature = "latency", not(target_os = "none")))]
-use super::latency;
-use super::{INTERRUPTED, LINE_WORDS, Line, chrt, cyclictest, interrupts, system, tasks, taskset, threads};
-use crate::{cx::ThreadCx, error::Error, println, thread::ThreadId};
+use super::{INTERRUPTED, LINE_WORDS, Line};
+use kernel::{Error, ThreadCx, println, thread::ThreadId};
 use logic::words::{parse_i64_in, parse_u64_in};
 
+mod chrt;
+mod cyclictest;
+mod interrupts;
+#[cfg(any(feature = "latency", not(target_os = "none")))]
+mod latency;
+mod system;
+mod tasks;
+mod taskset;
+mod threads;
+
 /// Why a command did not do it.
-pub(super) enum Fail<'a> {
+enum Fail<'a> {
     /// Its words make no sense: the usage is shown.
     Usage,
     /// This word, and what is wrong with it.
@@ -18,10 +26,10 @@ pub(super) enum Fail<'a> {
 }
 
 /// What a command returns.
-pub(super) type Done<'a> = core::result::Result<(), Fail<'a>>;
+type Done<'a> = core::result::Result<(), Fail<'a>>;
 
 /// What is said of a number that is none, or not one that is accepted.
-pub(super) const INVALID: &str = "Invalid argument";
+const INVALID: &str = "Invalid argument";
 
 struct Command {
     name: &'static str,
@@ -183,37 +191,37 @@ pub(super) fn complete(head: &str, candidate: &mut dyn FnMut(&str)) {
 }
 
 /// The command takes no arguments.
-pub(super) fn none<'a>(args: &[&'a str]) -> Done<'a> {
+fn none<'a>(args: &[&'a str]) -> Done<'a> {
     if args.is_empty() { Ok(()) } else { Err(Fail::Usage) }
 }
 /// The command takes one argument.
 #[inline(never)]
-pub(super) fn one<'a>(args: &[&'a str]) -> core::result::Result<&'a str, Fail<'a>> {
+fn one<'a>(args: &[&'a str]) -> core::result::Result<&'a str, Fail<'a>> {
     one_or_none(args)?.ok_or(Fail::Usage)
 }
 /// The command takes one argument, or none.
 #[inline(never)]
-pub(super) fn one_or_none<'a>(args: &[&'a str]) -> core::result::Result<Option<&'a str>, Fail<'a>> {
+fn one_or_none<'a>(args: &[&'a str]) -> core::result::Result<Option<&'a str>, Fail<'a>> {
     if args.len() <= 1 { Ok(args.first().copied()) } else { Err(Fail::Usage) }
 }
 /// A word that is a number from 0 to 2^32 - 1.
 #[inline(never)]
-pub(super) fn number(word: &str) -> core::result::Result<u32, Fail<'_>> {
+fn number(word: &str) -> core::result::Result<u32, Fail<'_>> {
     parse_u64_in(word, 0..=u64::from(u32::MAX)).map(|n| n as u32).map_err(|_| Fail::Word(word, INVALID))
 }
 /// A word that is a number of either sign.
 #[inline(never)]
-pub(super) fn signed(word: &str) -> core::result::Result<i32, Fail<'_>> {
+fn signed(word: &str) -> core::result::Result<i32, Fail<'_>> {
     parse_i64_in(word, i64::from(i32::MIN)..=i64::from(i32::MAX))
         .map(|n| n as i32)
         .map_err(|_| Fail::Word(word, INVALID))
 }
 /// A word that is a thread's number.
-pub(super) fn pid(word: &str) -> core::result::Result<ThreadId, Fail<'_>> {
+fn pid(word: &str) -> core::result::Result<ThreadId, Fail<'_>> {
     number(word).map(ThreadId)
 }
 /// What is said when the kernel refuses to do something to the thread of this number.
-pub(super) fn of_thread<'a>(word: &'a str) -> impl FnOnce(Error) -> Fail<'a> {
+fn of_thread<'a>(word: &'a str) -> impl FnOnce(Error) -> Fail<'a> {
     move |error| refused(word, error)
 }
 #[inline(never)]

@@ -1,6 +1,6 @@
 //! How are the CPUs of a thread shown and changed? As util-linux's `taskset` does.
-use super::commands::{self, Done, Fail, INVALID, of_thread};
-use crate::{cx::ThreadCx, println, sched, thread::ThreadId};
+use super::{Done, Fail, INVALID, of_thread};
+use kernel::{Error, ThreadCx, println, sched, thread::ThreadId};
 use logic::cpus::CpuSet;
 
 pub(super) fn taskset<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
@@ -11,16 +11,16 @@ pub(super) fn taskset<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     };
     match *operands {
         [pid] => {
-            let id = commands::pid(pid)?;
+            let id = super::pid(pid)?;
             show(cx, list, pid, id, "current")
         }
         [cpus, pid] => {
             let parsed = if list { CpuSet::parse_list(cpus) } else { CpuSet::parse_mask(cpus) };
             let set = parsed.map_err(|_| Fail::Word(cpus, INVALID))?;
-            let id = commands::pid(pid)?;
+            let id = super::pid(pid)?;
             show(cx, list, pid, id, "current")?;
             sched::set_affinity(cx, id, set).map_err(|error| match error {
-                crate::Error::Invalid => Fail::Word(cpus, INVALID),
+                Error::Invalid => Fail::Word(cpus, INVALID),
                 error => of_thread(pid)(error),
             })?;
             show(cx, list, pid, id, "new")

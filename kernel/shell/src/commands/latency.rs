@@ -1,9 +1,9 @@
 //! What did the latency tracers find?
-use super::commands::{Done, Fail, INVALID, number};
-use crate::{
-    cx::ThreadCx,
+use super::{Done, Fail, INVALID, number};
+use kernel::{
+    ThreadCx,
     latency::{self, Kind, Section},
-    println,
+    percpu, println,
 };
 
 pub(super) fn latency<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
@@ -44,7 +44,7 @@ fn kind(name: &str) -> core::result::Result<Kind, Fail<'_>> {
 fn show(cx: &mut ThreadCx) {
     println!(cx, "{:<15}{:>4}{:>12} {:<13}FROM, TO", "", "CPU", "LONGEST", "");
     for kind in Kind::ALL {
-        for cpu in crate::percpu::online().iter() {
+        for cpu in percpu::online().iter() {
             match latency::max_on(kind, cpu) {
                 Some(Section { length, start, end, .. }) => println!(
                     cx,

@@ -1,6 +1,6 @@
 //! How is a thread's policy shown and changed? As Linux's `chrt` does.
-use super::commands::{self, Done, Fail, INVALID, of_thread, signed};
-use crate::{Policy, cx::ThreadCx, print, sched, thread};
+use super::{Done, Fail, INVALID, of_thread, signed};
+use kernel::{Policy, ThreadCx, print, sched, thread};
 
 pub(super) fn chrt<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     let (mut class, mut of_pid) = (None, false);
@@ -29,7 +29,7 @@ pub(super) fn chrt<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 }
 
 fn show<'a>(cx: &mut ThreadCx, pid: &'a str) -> Done<'a> {
-    let id = commands::pid(pid)?;
+    let id = super::pid(pid)?;
     let policy = thread::policy(id).map_err(of_thread(pid))?;
     print!(
         cx,
@@ -42,7 +42,7 @@ fn show<'a>(cx: &mut ThreadCx, pid: &'a str) -> Done<'a> {
 
 fn set<'a>(cx: &mut ThreadCx, class: char, priority: &'a str, pid: &'a str) -> Done<'a> {
     let number_of = signed(priority)?;
-    let id = commands::pid(pid)?;
+    let id = super::pid(pid)?;
     let before = thread::policy(id).map_err(of_thread(pid))?;
     // A fair thread keeps its nice value; the priority of fair policies is 0.
     let nice = i32::from(before.nice());

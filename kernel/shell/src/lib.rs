@@ -4,23 +4,22 @@
 //! |---|---|
 //! | `session` | how does a line come from the keys? |
 //! | `commands` | which commands are there, and what do they say when they cannot? |
-//! | `chrt`, `cyclictest`, `interrupts`, `latency`, `system`, `tasks`, `taskset`, `threads` | what does each do? |
+//! | `commands/…` | what does each do? |
+//! | `cyclictest` | how late do threads wake up? |
+//! | `load` | what keeps the kernel busy meanwhile? |
 //!
-//! Nothing else in the kernel refers to the shell, so an image that does not start it does not contain it.
-use crate::{bootargs, cx::ThreadCx, thread};
+//! It uses the kernel as any application does. Nobody waits for it but a person, so it is compiled for size.
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+use kernel::{ThreadCx, bootargs, thread};
 use logic::words::{Script, Words};
 
-mod chrt;
 mod commands;
-mod cyclictest;
-mod interrupts;
-#[cfg(any(feature = "latency", not(target_os = "none")))]
-mod latency;
+pub mod cyclictest;
+pub mod load;
 mod session;
-mod system;
-mod tasks;
-mod taskset;
-mod threads;
 
 /// Bytes of a line, and so of a command.
 const LINE_BYTES: usize = 256;
@@ -52,7 +51,7 @@ fn run_after(cx: &mut ThreadCx, line: &str, mut status: i32) -> i32 {
     let mut words = Line::new();
     // A line that is wrong somewhere is not begun.
     if let Err(error) = script.clone().check(&mut words) {
-        crate::println!(cx, "shell: {error}");
+        kernel::println!(cx, "shell: {error}");
         return 1;
     }
     while let Some(Ok(())) = script.next_command(&mut words, status) {

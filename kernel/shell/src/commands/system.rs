@@ -1,17 +1,13 @@
 //! How is the machine doing, what did it say, how is it stopped?
-use super::{
-    commands::{Done, Fail, none, number, one_or_none},
-    threads::percent,
-};
-use crate::{
-    boot,
+use super::{Done, Fail, none, number, one_or_none, threads::percent};
+use core::fmt::Write;
+use kernel::{
+    ThreadCx, bench, boot,
     console::{self, Writer},
-    cx::ThreadCx,
     log, model, percpu, print, println, report, sched, stack_size,
     thread::{self, MAX_THREADS},
     time,
 };
-use core::fmt::Write;
 
 pub(super) fn uptime<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     none(args)?;
@@ -71,7 +67,7 @@ pub(super) fn free<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     println!(cx, "{:16}{:>11} {:>10} {:>10}", "", "total", "used", "free");
     #[cfg(target_os = "none")]
     {
-        let (setup, running) = crate::heap::usage(cx);
+        let (setup, running) = kernel::heap::usage(cx);
         row(cx, "heap (set-up)", setup.total, setup.used);
         row(cx, "heap (running)", running.total, running.used);
     }
@@ -115,8 +111,8 @@ pub(super) fn echo<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
 
 pub(super) fn bench<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     let status = match args {
-        [] => crate::bench::run(cx),
-        ["ipi"] => crate::bench::run_remote(cx),
+        [] => bench::run(cx),
+        ["ipi"] => bench::run_remote(cx),
         _ => return Err(Fail::Usage),
     };
     match status {

@@ -2,20 +2,19 @@
 //!
 //! Every thread here makes what it needs and gives it back itself, and ends when it is told to, or when the thread that
 //! started it is gone: whatever happens to that one, no load stays behind.
-use crate::{
-    Policy, ThreadCx, cx,
-    error::{Error, Result},
-    irq::{self, Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
-    irq_flags, preempt, println,
-    sync::{Mutex, SpinLock},
-    thread::{self, Builder, JoinHandle, ThreadId},
-    time,
-};
 use alloc::{sync::Arc, vec::Vec};
 use core::{hint::black_box, time::Duration};
 use hw::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Relaxed, SeqCst},
+};
+use kernel::{
+    Error, Policy, Result, ThreadCx, cx,
+    irq::{self, Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
+    irq_flags, preempt, println,
+    sync::{Mutex, SpinLock},
+    thread::{self, Builder, JoinHandle, ThreadId},
+    time,
 };
 
 bitflags::bitflags! {

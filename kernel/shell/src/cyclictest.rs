@@ -2,19 +2,18 @@
 //!
 //! Each thread sleeps until a moment, again and again, and notes by how much it is later than that when it runs. All grids
 //! begin at the same moment, so that timers also expire together, which is the worst case.
-use crate::{
-    ThreadCx,
-    error::{Error, Result},
-    load::{self, Stop},
-    sync::{WaitQueue, wait::Limits},
-    thread::{self, Builder, JoinHandle, ThreadId},
-    time::{self, Instant},
-};
+use crate::load::{self, Stop};
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::time::Duration;
 use hw::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
+};
+use kernel::{
+    Error, Result, ThreadCx,
+    sync::WaitQueue,
+    thread::{self, Builder, JoinHandle, ThreadId},
+    time::{self, Instant},
 };
 use logic::histogram::Histogram;
 
@@ -225,8 +224,7 @@ impl Running {
     /// # Errors
     /// [`Error::Interrupted`]: the waiting thread was.
     pub fn wait(&self, cx: &mut ThreadCx, deadline: Instant) -> Result<bool> {
-        let limits = Limits { interruptible: true, ..Limits::until(deadline, "cyclictest") };
-        match self.shared.waiting.wait(cx, limits, |_| self.shared.over.load(SeqCst).then_some(())) {
+        match self.shared.waiting.wait_event_until(cx, deadline, || self.shared.over.load(SeqCst)) {
             Ok(()) => Ok(true),
             Err(Error::TimedOut) => Ok(false),
             Err(error) => Err(error),
