@@ -20,6 +20,7 @@ use hw::{atomic::Ordering::Relaxed, clock::cycles};
 ///
 /// The CPUs' counters start at different moments; what they are apart is found with the clock that all share. Under
 /// `-icount` the CPUs take turns, so the waker's own instructions until it gives its turn away are counted, too.
+#[inline(never)]
 pub fn run_remote(cx: &mut ThreadCx) -> i32 {
     match remote(cx) {
         Ok(row) => {
