@@ -1,6 +1,6 @@
 //! How does a thread begin?
 use super::{
-    Identity, JoinHandle, Kind, Ref, State, Traits,
+    Identity, JoinHandle, Kind, Ref, State, ThreadId, Traits,
     join::{Joiner, Packet},
     table,
 };
@@ -82,16 +82,22 @@ impl<'a> Builder<'a> {
         cx: &mut ThreadCx,
         body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
     ) -> Result<JoinHandle<T>> {
-        context_check::might_sleep(cx);
         let packet = Arc::new(Packet::new());
         let result = packet.clone();
-        let joiner: Arc<dyn Joiner> = packet.clone();
-        let thread = self.make(Box::new(move |cx| result.put(body(cx))))?;
+        let id = self.begin(cx, Box::new(move |cx| result.put(body(cx))), packet.clone())?;
+        Ok(JoinHandle::new(id, packet))
+    }
+
+    /// What is the same for every body.
+    #[inline(never)]
+    fn begin(self, cx: &mut ThreadCx, body: Body, joiner: Arc<dyn Joiner>) -> Result<ThreadId> {
+        context_check::might_sleep(cx);
+        let thread = self.make(body)?;
         // SAFETY: not started yet.
         unsafe { *thread.joiner.get() = Some(joiner) };
-        let handle = JoinHandle::new(thread.id(), packet);
+        let id = thread.id();
         sched::start(thread);
-        Ok(handle)
+        Ok(id)
     }
 
     /// A thread that was not started yet.
