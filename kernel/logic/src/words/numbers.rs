@@ -11,7 +11,9 @@ pub enum NumberError<'a> {
     /// It is no duration.
     Duration(&'a str),
     /// It is a number, outside of what is allowed: from, to.
-    Range(&'a str, i128, i128),
+    Range(&'a str, u64, u64),
+    /// As `Range`, where numbers have a sign.
+    Signed(&'a str, i64, i64),
 }
 
 impl fmt::Display for NumberError<'_> {
@@ -21,9 +23,14 @@ impl fmt::Display for NumberError<'_> {
             NumberError::Duration(text) => {
                 write!(f, "invalid duration: '{text}' (a number, then ns, us, ms or s)")
             }
-            NumberError::Range(text, min, max) => write!(f, "number out of range: '{text}' (from {min} to {max})"),
+            NumberError::Range(text, min, max) => out_of_range(f, text, min, max),
+            NumberError::Signed(text, min, max) => out_of_range(f, text, min, max),
         }
     }
+}
+
+fn out_of_range(f: &mut fmt::Formatter<'_>, text: &str, min: &dyn fmt::Display, max: &dyn fmt::Display) -> fmt::Result {
+    write!(f, "number out of range: '{text}' (from {min} to {max})")
 }
 
 impl core::error::Error for NumberError<'_> {}
@@ -35,9 +42,11 @@ pub fn parse_u64(text: &str) -> Result<u64, NumberError<'_>> {
 
 /// Reads a number within `range`.
 pub fn parse_u64_in(text: &str, range: RangeInclusive<u64>) -> Result<u64, NumberError<'_>> {
-    let range = i128::from(*range.start())..=i128::from(*range.end());
-    // In range means in the range of u64.
-    number_in(text, range).map(|number| number as u64)
+    let number = match signed(text)? {
+        (true, Some(magnitude)) if magnitude != 0 => None,
+        (_, magnitude) => magnitude,
+    };
+    number.filter(|number| range.contains(number)).ok_or(NumberError::Range(text, *range.start(), *range.end()))
 }
 
 /// Reads a number with an optional sign.
@@ -47,9 +56,12 @@ pub fn parse_i64(text: &str) -> Result<i64, NumberError<'_>> {
 
 /// Reads a number with an optional sign, within `range`.
 pub fn parse_i64_in(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberError<'_>> {
-    let range = i128::from(*range.start())..=i128::from(*range.end());
-    // In range means in the range of i64.
-    number_in(text, range).map(|number| number as i64)
+    let number = match signed(text)? {
+        (true, Some(magnitude)) => 0_i64.checked_sub_unsigned(magnitude),
+        (false, Some(magnitude)) => i64::try_from(magnitude).ok(),
+        (_, None) => None,
+    };
+    number.filter(|number| range.contains(number)).ok_or(NumberError::Signed(text, *range.start(), *range.end()))
 }
 
 /// A unit of time.
@@ -87,24 +99,23 @@ pub fn parse_duration(text: &str, default: Unit) -> Result<u64, NumberError<'_>>
         .unwrap_or((text, default));
     let max = u64::MAX / unit.nanoseconds();
     match magnitude(digits) {
-        Some(number) if number <= u128::from(max) => Ok(number as u64 * unit.nanoseconds()),
-        Some(_) => Err(NumberError::Range(text, 0, i128::from(max))),
+        Some(Some(number)) if number <= max => Ok(number * unit.nanoseconds()),
+        Some(_) => Err(NumberError::Range(text, 0, max)),
         None => Err(NumberError::Duration(text)),
     }
 }
 
-fn number_in(text: &str, range: RangeInclusive<i128>) -> Result<i128, NumberError<'_>> {
+/// Whether there is a minus in front, and the magnitude, `None` if that is 2^64 or more.
+fn signed(text: &str) -> Result<(bool, Option<u64>), NumberError<'_>> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let number = magnitude(digits).ok_or(NumberError::Number(text))? as i128;
-    let number = if negative { -number } else { number };
-    if range.contains(&number) { Ok(number) } else { Err(NumberError::Range(text, *range.start(), *range.end())) }
+    magnitude(digits).map(|magnitude| (negative, magnitude)).ok_or(NumberError::Number(text))
 }
 
-/// The digits' value, `1 << 64` if it is that or more; `None` if they are not digits.
-fn magnitude(digits: &str) -> Option<u128> {
+/// The digits' value, which is none if it is 2^64 or more; `None` if they are not digits.
+fn magnitude(digits: &str) -> Option<Option<u64>> {
     let (digits, radix) = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
         None => (digits, 10),
@@ -112,9 +123,9 @@ fn magnitude(digits: &str) -> Option<u128> {
     if digits.is_empty() {
         return None;
     }
-    digits.chars().try_fold(0, |value: u128, char| {
+    digits.chars().try_fold(Some(0), |value: Option<u64>, char| {
         let digit = char.to_digit(radix)?;
-        Some((value * u128::from(radix) + u128::from(digit)).min(1 << 64))
+        Some(value.and_then(|value| value.checked_mul(radix.into())?.checked_add(digit.into())))
     })
 }
 
@@ -140,7 +151,10 @@ mod tests {
         assert_eq!(parse_u64_in("100", 1..=99).map_err(message), Err(out.into()));
         assert!(matches!(parse_u64("-1"), Err(NumberError::Range("-1", 0, _))));
         assert!(matches!(parse_u64(&"9".repeat(99)), Err(NumberError::Range(..))));
-        assert!(matches!(parse_i64_in("-21", -20..=19), Err(NumberError::Range("-21", -20, 19))));
+        assert!(matches!(parse_i64("9223372036854775808"), Err(NumberError::Signed(..))));
+        assert!(matches!(parse_i64("-0x8000000000000001"), Err(NumberError::Signed(..))));
+        assert_eq!((parse_u64("-0"), parse_i64("-0")), (Ok(0), Ok(0)));
+        assert!(matches!(parse_i64_in("-21", -20..=19), Err(NumberError::Signed("-21", -20, 19))));
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn show(cx: &mut ThreadCx, asked: &Asked, threads: &[Seen]) {
             "T:{n:>2} ({:>5}) P:{:>2} I:{} C:{:>7} Min:{:>7} Act:{:>width$} Avg:{:>width$} Max:{:>8}",
             t.id,
             t.priority,
-            t.interval.as_micros(),
+            t.interval.as_micros() as u64,
             t.cycles,
             t.min / unit,
             t.last / unit,
