@@ -10,8 +10,8 @@ use crate::{
 
 /// Ends the running thread; whoever joins it is let go.
 ///
-/// Nothing unwinds: values that live on the thread's stack are not dropped. To end early and cleanly, return from the
-/// thread's body.
+/// Nothing unwinds: values that live on the thread's stack are not dropped, guards neither. A lock that it holds is a BUG for whoever waits for it or comes to (OW-01). To end
+/// early and cleanly, return from the thread's body.
 pub fn exit(cx: &mut ThreadCx) -> ! {
     let me = thread::current();
     // A section that was leaked (`mem::forget` of a guard) is named here, where it can still be told whose it is.
@@ -24,5 +24,7 @@ pub fn exit(cx: &mut ThreadCx) -> ! {
     if let Some(joiner) = unsafe { (*me.joiner.get()).take() } {
         joiner.ended(cx);
     }
+    // Giving memory back takes a lock, so this comes last.
+    rtmutex::end(Ref(me));
     sched::leave()
 }

@@ -177,7 +177,7 @@ pub struct Thread {
     /// Bits of [`signal`].
     pub(crate) signals: AtomicU32,
 
-    /// Its number while it is listed, else 0; what [`table::find`] goes by, without a lock.
+    /// Its number from when it is listed until it ends, else 0; what [`table::find`] goes by, without a lock.
     number: AtomicU32,
 
     // Written before it runs for the first time.
@@ -258,9 +258,19 @@ impl Thread {
             joiner: UnsafeCell::new(None),
         }
     }
-    /// Whether this is the listed thread of that number. Under the lock of its home's run queue that is so until it ends.
+    /// Whether this is the thread of that number, which has not ended. Under the lock of its home's run queue it does not leave
+    /// its slot, under its pi lock it does not end.
     pub(crate) fn is_listed_as(&self, id: ThreadId) -> bool {
         self.number.load(Acquire) == id.0
+    }
+    /// Whether it has not ended, being the thread of that number a moment ago. Its pi lock is held.
+    #[inline(always)]
+    pub(crate) fn has_number(&self, number: u32) -> bool {
+        self.number.load(Relaxed) == number
+    }
+    /// It ends: nobody finds it any more. Its pi lock is held.
+    pub(crate) fn give_up_number(&self) {
+        self.number.store(0, Release);
     }
     /// The CPU that it runs on, is ready on, or ran on last. Stable under the lock of that CPU's run queue only.
     #[inline(always)]

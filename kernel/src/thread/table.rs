@@ -112,7 +112,6 @@ pub(crate) fn release(thread: Ref) {
         let index = index(thread.id());
         if let Some(slot) = t.slots.get_mut(index) {
             slot.listed = false;
-            thread.number.store(0, Release);
             slot.uses += 1;
             t.live -= 1;
             // There is one place for every slot.
@@ -142,12 +141,23 @@ pub(crate) fn find(id: ThreadId) -> Option<Ref> {
     (thread.is_listed_as(id) && thread.state() != State::Dead).then(|| lend(thread))
 }
 
-/// The thread of this number, dead or alive, unless its slot is used by another one. Takes no lock.
+/// The thread of this number, if it has not ended. Takes no lock.
 pub(crate) fn with_number(id: u32) -> Option<Ref> {
     let slot = THREADS.get(index(ThreadId(id)))?.load(Acquire);
     // SAFETY: null, or a thread, which is never freed.
     let thread = unsafe { slot.as_ref() }?;
     thread.is_listed_as(ThreadId(id)).then(|| lend(thread))
+}
+
+/// What the thread of this number is called, or was, as long as its slot is not used again.
+pub(crate) fn former_name(id: ThreadId) -> Option<Name> {
+    with(|t| {
+        let n = index(id);
+        let slot = t.slots.get(n)?;
+        // Of one that was claimed and not listed the name is being written.
+        let settled = slot.listed || t.free.iter().any(|&free| usize::from(free) == n);
+        (settled && slot.thread.id() == id).then(|| slot.thread.identity().name.clone())
+    })
 }
 
 /// Slots that were filled so far.

@@ -77,6 +77,20 @@ fn rm_02_5_the_one_in_the_middle_waits(cx: &mut ThreadCx) {
 }
 test!(rm_02_5_the_one_in_the_middle_waits);
 
+/// OW-01.3: a thread that ends and leaves a mutex locked that nobody waits for: whoever comes is told of both.
+fn ow_01_3_a_dead_owner_is_named(cx: &mut ThreadCx) {
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.clone();
+    let mut owner = start(cx, "careless", fifo(10), move |cx| core::mem::forget(held.lock(cx)));
+    owner.join(cx).expect("it ends");
+    drop(lock.lock(cx));
+}
+test!(
+    ow_01_3_a_dead_owner_is_named,
+    expect(101),
+    says("BUG: mutex of\nlocks.rs:\n belongs to careless (thread\n), which has ended\nthread\n(main)")
+);
+
 /// Instructions of the longest section with interrupts off while priority goes along `depth` mutexes and back.
 fn longest_of_a_chain(cx: &mut ThreadCx, depth: usize) -> u64 {
     let mutexes: Arc<Vec<Mutex<()>>> = Arc::new((0..depth).map(|_| Mutex::new(())).collect());

@@ -4,13 +4,13 @@
 //! circle at once one sees the other. The look holds one raw lock at a time and so sees the links of the circle one after the
 //! other; that they were there all at once is proved by a second look that finds the same waits, each counted by its
 //! thread: what was the same at both looks was so in between, too.
-use super::{Class, Named, RtMutex};
+use super::{Named, RtMutex};
 use crate::{
     irq_flags::Off,
     report,
     thread::{Name, Ref, table},
 };
-use core::{fmt, panic::Location};
+use core::fmt;
 use hw::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Locks in a row that are looked at, unless set otherwise (Linux `max_lock_depth`).
@@ -57,7 +57,7 @@ pub(super) fn wrong(lock: &RtMutex, me: Ref) -> Option<Wrong> {
         match look(lock, me, |_, _| {}) {
             Look::Ends => return None,
             Look::TooLong => {
-                report::warn!("maximum lock depth {} reached by {} at {}", max_lock_depth(), me.name(), Named(lock));
+                report::warn!("maximum lock depth {} reached by {} at {}", max_lock_depth(), me.name(), lock.named());
                 return Some(Wrong::TooLong);
             }
             Look::Circle(waits) if known == Some(waits) => return Some(Wrong::Circle),
@@ -98,8 +98,7 @@ const TOLD: usize = 16;
 /// A thread and the lock that it waits for.
 struct Link {
     thread: Name,
-    class: Class,
-    site: &'static Location<'static>,
+    lock: Named,
 }
 
 /// Who waits for what in a circle: for a report.
@@ -111,7 +110,7 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, link) in self.links.iter().enumerate() {
             let by = if n == 0 { "" } else { ", owned by " };
-            write!(f, "{by}{} waits for {} of {}", link.thread, link.class.name(), report::Site(Some(link.site)))?;
+            write!(f, "{by}{} waits for {}", link.thread, link.lock)?;
         }
         match (self.more, self.links.first()) {
             (0, Some(first)) => write!(f, ", owned by {}", first.thread),
@@ -125,7 +124,7 @@ impl fmt::Display for Told {
 pub(super) fn stop(lock: &RtMutex, me: Ref) -> ! {
     let mut told = Told { links: heapless::Vec::new(), more: 0 };
     let mut add = |thread: Ref, lock: &RtMutex| {
-        let link = Link { thread: thread.identity().name.clone(), class: lock.class, site: lock.site };
+        let link = Link { thread: thread.identity().name.clone(), lock: lock.named() };
         told.more += usize::from(told.links.push(link).is_err());
     };
     add(me, lock);

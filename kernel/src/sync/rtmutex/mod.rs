@@ -37,14 +37,12 @@ use crate::{
 };
 use core::{panic::Location, ptr::NonNull};
 use hw::atomic::{AtomicU32, Ordering::Relaxed};
-use logic::{
-    owner::OwnerWord,
-    pi::{self, Steal},
-    plist::PList,
-};
+use logic::{owner::OwnerWord, pi, plist::PList};
 
 mod chain;
+mod class;
 mod deadlock;
+mod exit;
 #[cfg(not(target_os = "none"))]
 pub mod hold;
 mod party;
@@ -54,45 +52,18 @@ mod switch;
 mod verify;
 
 pub(crate) use chain::propagate;
+pub(crate) use class::Class;
+use class::Named;
 use deadlock::Wrong;
 pub use deadlock::{max_lock_depth, set_max_lock_depth};
+pub(crate) use exit::{check_exit, end};
 use party::{ByDonation, ByUrgency, LockRef, Waiters, WaitersGuard, change_of_level, recompute};
-pub(crate) use party::{Inheritance, check_exit, waits_for};
+pub(crate) use party::{Inheritance, waits_for};
 pub(crate) use reads::{Place, Reads};
 pub(crate) use rwbase::RwBase;
 pub(crate) use switch::set_inherits;
 pub use verify::Broken;
 pub(crate) use verify::verify;
-
-/// What a lock is used for; says how its waiters wait, and names it in reports.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Class {
-    Mutex,
-    SpinLock,
-    LocalLock,
-    Bh,
-    RwLock,
-    RwSemaphore,
-}
-impl Class {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Class::Mutex => "mutex",
-            Class::SpinLock => "spinlock",
-            Class::LocalLock => "local_lock",
-            Class::Bh => "bh",
-            Class::RwLock => "rwlock",
-            Class::RwSemaphore => "rw-semaphore",
-        }
-    }
-    /// Whether it is what spins under the other models, so that its waiters keep their state.
-    const fn is_spinning(self) -> bool {
-        !matches!(self, Class::Mutex | Class::RwSemaphore)
-    }
-    const fn steal(self) -> Steal {
-        if self.is_spinning() { Steal::Lateral } else { Steal::Higher }
-    }
-}
 
 /// A sleeping lock with priority inheritance, without data.
 pub(crate) struct RtMutex {
@@ -105,14 +76,6 @@ pub(crate) struct RtMutex {
     site: &'static Location<'static>,
 }
 
-/// For reports: what kind of lock it is and where it was made.
-pub(crate) struct Named<'a>(pub &'a RtMutex);
-impl core::fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} of {}", self.0.class.name(), report::Site(Some(self.0.site)))
-    }
-}
-
 impl RtMutex {
     #[track_caller]
     pub(crate) const fn new(class: Class) -> Self {
@@ -123,6 +86,9 @@ impl RtMutex {
             class,
             site: Location::caller(),
         }
+    }
+    fn named(&self) -> Named {
+        Named { class: self.class, site: self.site }
     }
     /// Whoever owns it, if somebody does; out of date as soon as it is known.
     pub(crate) fn owner(&self) -> Option<ThreadId> {
@@ -149,7 +115,11 @@ impl RtMutex {
     /// Takes it if nobody owns it and nobody more urgent waits.
     #[inline]
     pub(crate) fn try_lock(&self) -> bool {
-        self.try_fast() || self.word.owner() == 0 && self.try_slow()
+        self.try_fast()
+            || match self.word.owner() {
+                0 => self.try_slow(),
+                owner => self.refused(owner),
+            }
     }
     #[inline(never)]
     fn try_slow(&self) -> bool {
@@ -167,20 +137,18 @@ impl RtMutex {
         }
     }
 
-    /// The thread that owns it. The wait lock is held and the waiters' bit is set, so that it goes on to do so.
+    /// The thread that owns it. The wait lock is held and somebody waits, so it goes on to do so, and does not end.
     #[inline(always)]
     fn owning(&self) -> Option<Ref> {
-        let number = self.word.owner();
-        match table::with_number(number) {
-            Some(owner) if owner.state.get() != State::Dead as u32 => Some(owner),
-            _ if number == 0 => None,
-            _ => self.orphaned(number),
-        }
+        self.owned_by(self.word.owner())
     }
-    #[cold]
-    #[inline(never)]
-    fn orphaned(&self, owner: u32) -> ! {
-        report::bug!("{} belongs to thread {}, which has ended", Named(self), owner)
+    /// The thread of this number, which is the owner's.
+    #[inline(always)]
+    fn owned_by(&self, number: u32) -> Option<Ref> {
+        match table::with_number(number) {
+            None if number != 0 => self.orphaned(number),
+            owner => owner,
+        }
     }
     /// Nobody waits any more: the fast paths are open again.
     #[inline(always)]
@@ -258,12 +226,12 @@ impl RtMutex {
         if owner == me.number() {
             self.tidy(&waiters);
             if to_the_end {
-                report::bug!("{}: owner is current, {}", Named(self), me.name());
+                report::bug!("{}: owner is current, {}", self.named(), me.name());
             }
             return Err(Error::Deadlock);
         }
         trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(owner));
-        let chained = self.line_up::<KEEPS_STATE>(waiters, off.cx(), me);
+        let chained = self.line_up::<KEEPS_STATE>(waiters, off.cx(), me, owner);
         Self::announce::<KEEPS_STATE>(me, limits);
         drop(off);
         let mut ended = match chained {
@@ -322,14 +290,15 @@ impl RtMutex {
         }
     }
 
-    /// Puts the running thread among the waiters. If its owner waits for a lock itself, or may do so, that is the answer:
-    /// the chain is to be looked at.
+    /// Puts the running thread among the waiters of the lock, whose owner has this number. If that one waits for a lock itself,
+    /// or may do so, it is the answer: the chain is to be looked at.
     #[inline(always)]
     fn line_up<const KEEPS_STATE: bool>(
         &self,
         mut waiters: WaitersGuard<'_, '_>,
         masked: &AtomicCx<'_, Irq>,
         me: Ref,
+        number: u32,
     ) -> Option<Ref> {
         let before = waiters.first();
         let mut mine = me.inheritance.lock(masked);
@@ -343,11 +312,15 @@ impl RtMutex {
             // Of a lock without owner, too: another CPU may have raised it since it was refused the lock.
             self.note_top(&waiters);
         }
-        let owner = self.owning()?;
+        let owner = self.owned_by(number)?;
         if !is_top {
             return Some(owner);
         }
         let mut theirs = owner.inheritance.lock(masked);
+        // It may have ended since it was found: its number goes under its pi lock, when it has no donor.
+        if !owner.has_number(number) {
+            self.orphaned(number);
+        }
         if let Some(before) = before {
             theirs.donors.remove(before);
         }
@@ -437,7 +410,7 @@ impl RtMutex {
     fn not_mine(&self, me: Ref) -> ! {
         let owner = self.word.owner();
         let name = table::with_number(owner).map_or("nobody", |owner| owner.0.name());
-        report::bug!("{} is given back by {}, but its owner is {} ({})", Named(self), me.name(), name, owner)
+        report::bug!("{} is given back by {}, but its owner is {} ({})", self.named(), me.name(), name, owner)
     }
 
     /// While the owner runs on another CPU and nobody more urgent waits, the top waiter spins. False if it has to sleep.

@@ -1,9 +1,9 @@
 //! What does a thread carry for the locks that it waits for and owns, and how urgent does that make it?
-use super::{Named, RtMutex, switch};
+use super::{RtMutex, switch};
 use crate::{
     cx::{AtomicCx, Irq, NoSection},
     irq_flags::Off,
-    report, sched,
+    sched,
     sync::raw::{RawGuard, RawSpinLock},
     thread::Ref,
     trace,
@@ -125,19 +125,4 @@ pub(crate) fn waits_for(thread: Ref) -> Option<&'static str> {
     let chained = thread.inheritance.lock(off.cx());
     // SAFETY: see `LockRef`.
     chained.waits_for.map(|lock| unsafe { lock.0.as_ref() }.class.name())
-}
-
-/// A thread ends: it may not own a lock that others wait for.
-pub(crate) fn check_exit(me: Ref) {
-    let off = Off::new();
-    let donor = me.inheritance.lock(off.cx()).donors.first();
-    drop(off);
-    if let Some(donor) = donor {
-        let off = Off::new();
-        let chained = donor.inheritance.lock(off.cx());
-        // SAFETY: see `LockRef`.
-        if let Some(lock) = chained.waits_for.map(|lock| unsafe { lock.0.as_ref() }) {
-            report::bug!("{} ends and owns {}, which {} waits for", me.name(), Named(lock), donor.name());
-        }
-    }
 }

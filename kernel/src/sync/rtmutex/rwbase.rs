@@ -10,7 +10,7 @@
 //!
 //! A reader that reads again behind a waiting writer would wait for that one, which waits for the reader. It is let in and
 //! reported (LK-04.4); a reader that writes is a deadlock, too. Both rest on the reader's own record ([`super::reads`]).
-use super::{Class, Named, RtMutex, reads::Place};
+use super::{Class, RtMutex, reads::Place};
 use crate::{
     atomic_word::Word32,
     error::{Error, Result},
@@ -92,7 +92,7 @@ impl RwBase {
         let site = Location::caller();
         if report::once_a_second(site) {
             let (name, site) = (thread::current().name(), report::Site(Some(site)));
-            report::warn!("recursive read of {} by {} at {}", Named(&self.inner), name, site);
+            report::warn!("recursive read of {} by {} at {}", self.inner.named(), name, site);
         }
     }
     /// A reader that is recorded at this place leaves.
@@ -124,7 +124,7 @@ impl RwBase {
         let writer = table::with_number(self.inner.word.owner());
         drop(waiters);
         let Some(writer) = writer else {
-            report::bug!("{} is closed to readers, but nobody owns it", Named(&self.inner));
+            report::bug!("{} is closed to readers, but nobody owns it", self.inner.named());
         };
         if self.inner.class.is_spinning() {
             sched::wake_lock_waiter(writer);
@@ -193,7 +193,7 @@ impl RwBase {
         let me = thread::current();
         if me.reads.contains(self) {
             if limits.is_none() {
-                report::bug!("{}: {} reads it and waits to write", Named(&self.inner), me.name());
+                report::bug!("{}: {} reads it and waits to write", self.inner.named(), me.name());
             }
             self.inner.unlock();
             return Err(Error::Deadlock);

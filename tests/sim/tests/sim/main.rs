@@ -40,6 +40,7 @@ mod machine;
 mod models;
 mod models_kept;
 mod mutex;
+mod orphans;
 mod percpu_lines;
 mod pi_scripts;
 mod policy;

@@ -6,7 +6,7 @@ use crate::{
     harness::{US, become_policy, fifo, move_to, smp_with, start_on, these},
     irq_kit::IRQ,
 };
-use hw::sim::{self, Config, Explored};
+use hw::sim::{self, Config, Explored, Order};
 use kernel::{
     ThreadCx, sched,
     simulation::{Bug, turn_on},
@@ -30,19 +30,31 @@ pub fn explored(scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
 /// As [`explored`], with at most this many preemptions.
 #[track_caller]
 pub fn explored_with(bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
-    let explored = sim::explore(bound, LIMIT, |order| {
+    searched(bound, |order| {
         smp_with(Config { cpus: 2, order, ..Config::default() }, move |cx| {
-            // `boot` has turned it on.
-            sim::interleave(false);
-            become_policy(cx, fifo(99));
-            move_to(cx, 0);
+            prepared(cx);
             scenario(cx);
         });
-    });
+    })
+}
+
+/// Boots a machine of two CPUs in every order with at most `bound` preemptions; its body begins with [`prepared`].
+#[track_caller]
+pub fn searched(bound: usize, machine: impl Fn(Order)) -> Explored {
+    let explored = sim::explore(bound, LIMIT, machine);
     // For whoever runs it with `--nocapture`.
     println!("{explored:?}");
     assert!(explored.runs > 1, "nothing to explore");
     explored
+}
+
+/// The running thread is where a race begins.
+#[track_caller]
+pub fn prepared(cx: &mut ThreadCx) {
+    // `boot` has turned it on.
+    sim::interleave(false);
+    become_policy(cx, fifo(99));
+    move_to(cx, 0);
 }
 
 /// Binds the thread of this handler of line [`IRQ`] to a CPU.
@@ -99,4 +111,25 @@ pub fn race<T: Send + 'static>(
     here(cx, begin, other.id());
     sim::interleave(false);
     other.join(cx).unwrap()
+}
+
+/// Lets a FIFO-80 thread on CPU 1 run `prepare` and end, while the running thread runs `here`: both go on at the same moment,
+/// which `here` is told. It begins before.
+#[track_caller]
+pub fn race_with_end(
+    cx: &mut ThreadCx,
+    prepare: impl FnOnce(&mut ThreadCx) + Send + 'static,
+    here: impl FnOnce(&mut ThreadCx, u64),
+) {
+    let begin = sim::time() + APPROACH;
+    let mut ends = start_on(cx, &[1], "ends", fifo(80), move |cx| {
+        prepare(cx);
+        busy_till(begin - 1);
+        sim::interleave(true);
+        busy_till(begin);
+    });
+    busy_till(begin - APPROACH / 2);
+    here(cx, begin);
+    sim::interleave(false);
+    ends.join(cx).unwrap();
 }
