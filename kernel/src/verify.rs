@@ -7,6 +7,7 @@
 //! | `time` | each timer is in the queue of its base, in order, the device armed in time |
 //! | `thread::table` | free and listed slots, numbers |
 //! | `sync::wait` | each waiter stands where its level says |
+//! | `sync::robust` | each thread owns the robust mutexes that it holds |
 //! | `sync::rtmutex` | locks, their owners and waiters; each level is what policy and donors make |
 //!
 //! Read-side sections come here with them.
@@ -82,7 +83,7 @@ pub fn all(cx: &mut ThreadCx) -> Result<(), Violation> {
         if let Some(rule) = t.waiting.verify(t) {
             return Err(Violation::Waiter { thread: t.identity().name.clone(), rule });
         }
-        if let Err(broken) = sync::rtmutex::verify(t) {
+        if let Err(broken) = sync::rtmutex::verify(t).and_then(|()| sync::robust::verify(t)) {
             return Err(Violation::Inheritance { thread: t.identity().name.clone(), broken });
         }
     }

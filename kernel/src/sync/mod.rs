@@ -15,6 +15,7 @@ mod lock;
 pub mod mutex;
 pub mod queue;
 pub(crate) mod raw;
+pub mod robust;
 pub(crate) mod rtmutex;
 mod rwlock;
 mod rwsem;
@@ -34,6 +35,7 @@ pub use lock::{Guard, Lock};
 pub use mutex::{Mutex, MutexGuard};
 pub use queue::{MessageQueue, Unsent};
 pub use raw::{RawGuard, RawSpinLock};
+pub use robust::{OrphanGuard, RobustError, RobustGuard, RobustMutex, RobustResult};
 #[cfg(not(target_os = "none"))]
 pub use rtmutex::hold::Pending;
 pub use rtmutex::{Broken as InheritanceBroken, max_lock_depth, set_max_lock_depth};

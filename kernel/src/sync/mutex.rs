@@ -62,17 +62,9 @@ impl<T> Mutex<T> {
     pub fn lock(&self, cx: &mut ThreadCx) -> MutexGuard<'_, T> {
         context_check::might_sleep(cx);
         if !self.backend.0.try_fast() {
-            self.lock_slow(cx);
+            take_slow(&self.backend.0, cx);
         }
         self.held()
-    }
-    #[inline(never)]
-    fn lock_slow(&self, cx: &mut ThreadCx) {
-        self.backend.0.lock_slow();
-        if wait::is_killed() {
-            self.backend.0.unlock();
-            thread::exit(cx);
-        }
     }
     /// Takes it if it is free and nobody more urgent waits; from threads only (LK-07.5).
     #[track_caller]
@@ -107,17 +99,10 @@ impl<T> Mutex<T> {
     #[track_caller]
     fn lock_limited(&self, cx: &mut ThreadCx, limits: Limits) -> Result<MutexGuard<'_, T>> {
         context_check::might_sleep(cx);
-        if self.backend.0.try_fast() {
-            return Ok(self.held());
+        if !self.backend.0.try_fast() {
+            take_limited(&self.backend.0, cx, &limits)?;
         }
-        let result = self.backend.0.lock_limited(&limits);
-        if wait::is_killed() {
-            if result.is_ok() {
-                self.backend.0.unlock();
-            }
-            thread::exit(cx);
-        }
-        wait::reported(result).map(|()| self.held())
+        Ok(self.held())
     }
     /// Runs `f` with the value.
     #[track_caller]
@@ -132,6 +117,28 @@ impl<T> Mutex<T> {
     pub fn top_waiter(&self) -> Option<ThreadId> {
         self.backend.0.top_waiter()
     }
+}
+
+/// Takes the lock of a mutex that is not free, waiting as long as it takes; a kill takes effect.
+#[inline(never)]
+pub(super) fn take_slow(lock: &RtMutex, cx: &mut ThreadCx) {
+    lock.lock_slow();
+    if wait::is_killed() {
+        lock.unlock();
+        thread::exit(cx);
+    }
+}
+/// As [`take_slow`], within limits.
+#[inline(always)]
+pub(super) fn take_limited(lock: &RtMutex, cx: &mut ThreadCx, limits: &Limits) -> Result<()> {
+    let result = lock.lock_limited(limits);
+    if wait::is_killed() {
+        if result.is_ok() {
+            lock.unlock();
+        }
+        thread::exit(cx);
+    }
+    wait::reported(result)
 }
 
 /// Takes a mutex for a thread that stands in a queue: killed or not, it comes back.

@@ -4,13 +4,14 @@ use crate::{
     cx::ThreadCx,
     preempt::Balance,
     sched,
-    sync::rtmutex,
+    sync::{robust, rtmutex},
     thread::{self, Ref},
 };
 
 /// Ends the running thread; whoever joins it is let go.
 ///
-/// Nothing unwinds: values that live on the thread's stack are not dropped, guards neither. A lock that it holds is a BUG for whoever waits for it or comes to (OW-01). To end
+/// Nothing unwinds: values that live on the thread's stack are not dropped, guards neither. A [`RobustMutex`](crate::sync::RobustMutex) that
+/// it holds goes on to whoever is next; another lock that it holds is a BUG for whoever waits for it or comes to (OW-01). To end
 /// early and cleanly, return from the thread's body.
 pub fn exit(cx: &mut ThreadCx) -> ! {
     let me = thread::current();
@@ -19,6 +20,7 @@ pub fn exit(cx: &mut ThreadCx) -> ! {
     me.spins.clear();
     bh::check_exit();
     sched::check_exit();
+    robust::leave_to_next();
     rtmutex::check_exit(Ref(me));
     // SAFETY: `joiner` is the thread's own from its start on.
     if let Some(joiner) = unsafe { (*me.joiner.get()).take() } {

@@ -10,6 +10,7 @@ use crate::{
     percpu::{self, PerCpu},
     preempt::Preempt,
     sync::{
+        robust::Holds,
         rtmutex::{Inheritance, Reads},
         short::SpinDepth,
         wait::Waiting,
@@ -184,6 +185,9 @@ pub struct Thread {
     pub(crate) identity: UnsafeCell<Identity>,
     pub(crate) body: UnsafeCell<Option<spawn::Body>>,
     pub(crate) joiner: UnsafeCell<Option<alloc::sync::Arc<dyn join::Joiner>>>,
+
+    /// The robust mutexes that it holds; its own.
+    pub(crate) robust: Holds,
 }
 
 /// What asks a thread to stop waiting.
@@ -256,6 +260,7 @@ impl Thread {
             }),
             body: UnsafeCell::new(None),
             joiner: UnsafeCell::new(None),
+            robust: Holds::new(),
         }
     }
     /// Whether this is the thread of that number, which has not ended. Under the lock of its home's run queue it does not leave

@@ -7,9 +7,9 @@ use crate::{
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use kernel::{
-    Policy, ThreadCx,
+    Error, Policy, ThreadCx,
     latency::{self, Kind},
-    sync::{Mutex, Semaphore, SpinLock},
+    sync::{Mutex, RobustError, RobustMutex, Semaphore, SpinLock},
     thread::{self, Builder, JoinHandle},
     time, trace,
 };
@@ -76,6 +76,36 @@ fn rm_02_5_the_one_in_the_middle_waits(cx: &mut ThreadCx) {
     assert_eq!(**lock.lock(cx), ["low, critical", "high", "middle", "low, rest"]);
 }
 test!(rm_02_5_the_one_in_the_middle_waits);
+
+/// OW-01.1: a thread that is killed as it holds a robust mutex leaves it, and its waiter's priority, to the waiter.
+fn ow_01_1_the_next_owner_is_told(cx: &mut ThreadCx) {
+    static BOOKS: RobustMutex<(i32, i32)> = RobustMutex::new((0, 0));
+    become_policy(cx, fifo(99));
+    inherited();
+    let mut killed = start(cx, "killed", fifo(10), |cx| {
+        let mut books = BOOKS.lock(cx).expect("sound");
+        books.0 += 5;
+        let _ = Semaphore::new(0).down_interruptible(cx);
+        books.1 -= 5;
+    });
+    sleep(cx, us(50));
+    let mut waiter = start(cx, "waiter", fifo(30), |cx| match BOOKS.lock(cx) {
+        Err(RobustError::OwnerDead(mut books)) => {
+            let found = *books;
+            books.1 = -books.0;
+            drop(books.make_consistent());
+            Some(found)
+        }
+        _ => None,
+    });
+    sleep(cx, us(50));
+    thread::kill(cx, killed.id()).expect("it waits");
+    assert_eq!(killed.join(cx), Err(Error::Interrupted));
+    assert_eq!(waiter.join(cx), Ok(Some((5, 0))));
+    assert_eq!(BOOKS.lock(cx).map(|books| *books).ok(), Some((5, -5)));
+    assert_eq!(inherited(), [(10, 30), (30, 10)]);
+}
+test!(ow_01_1_the_next_owner_is_told);
 
 /// OW-01.3: a thread that ends and leaves a mutex locked that nobody waits for: whoever comes is told of both.
 fn ow_01_3_a_dead_owner_is_named(cx: &mut ThreadCx) {

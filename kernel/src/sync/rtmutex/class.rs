@@ -7,6 +7,7 @@ use logic::pi::Steal;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Class {
     Mutex,
+    RobustMutex,
     SpinLock,
     LocalLock,
     Bh,
@@ -17,6 +18,7 @@ impl Class {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Class::Mutex => "mutex",
+            Class::RobustMutex => "robust-mutex",
             Class::SpinLock => "spinlock",
             Class::LocalLock => "local_lock",
             Class::Bh => "bh",
@@ -26,7 +28,7 @@ impl Class {
     }
     /// Whether it is what spins under the other models, so that its waiters keep their state.
     pub(super) const fn is_spinning(self) -> bool {
-        !matches!(self, Class::Mutex | Class::RwSemaphore)
+        !matches!(self, Class::Mutex | Class::RobustMutex | Class::RwSemaphore)
     }
     pub(super) const fn steal(self) -> Steal {
         if self.is_spinning() { Steal::Lateral } else { Steal::Higher }

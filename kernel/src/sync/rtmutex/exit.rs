@@ -1,6 +1,6 @@
 //! What if a thread ends and owns a lock? (OW-01.3)
 //!
-//! That is a BUG. A thread keeps no
+//! Unless the lock is robust ([`RobustMutex`](crate::sync::RobustMutex)), which was handed on before, that is a BUG. A thread keeps no
 //! list of what it owns, which every lock and unlock would pay for; it knows its donors, one for each of its locks that
 //! somebody waits for. So the BUG comes
 //!

@@ -6,7 +6,7 @@
 use super::RtMutex;
 use crate::{
     sched,
-    sync::{Lock, mutex::Inheriting, rwlock::SharedSpinning, rwsem::Shared, spinlock::Spinning},
+    sync::{Lock, mutex::Inheriting, robust::Robust, rwlock::SharedSpinning, rwsem::Shared, spinlock::Spinning},
     thread::{self, State, ThreadId, table},
 };
 use core::{cell::RefCell, ptr};
@@ -81,6 +81,11 @@ trait Core {
 impl Core for Inheriting {
     fn core(&self) -> &RtMutex {
         &self.0
+    }
+}
+impl Core for Robust {
+    fn core(&self) -> &RtMutex {
+        &self.lock
     }
 }
 impl<L> Core for Spinning<L> {

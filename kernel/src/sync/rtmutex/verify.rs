@@ -30,7 +30,14 @@ fn of_thread(rule: &'static str) -> Result<(), Broken> {
     Err(Broken { rule, lock: None })
 }
 fn of_lock(rule: &'static str, lock: &RtMutex) -> Result<(), Broken> {
-    Err(Broken { rule, lock: Some((lock.class.name(), lock.site)) })
+    Err(lock.broken(rule))
+}
+
+impl RtMutex {
+    /// A rule that does not hold for it.
+    pub(crate) fn broken(&self, rule: &'static str) -> Broken {
+        Broken { rule, lock: Some((self.class.name(), self.site)) }
+    }
 }
 
 /// Looks at a thread, its donors, and the lock that it waits for. For moments at which nothing changes. O(donors + waiters).

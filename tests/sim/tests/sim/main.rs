@@ -65,6 +65,7 @@ mod rm_limits;
 mod rm_pending;
 mod rm_priority;
 mod rm_stress;
+mod robust;
 mod rwlock;
 mod rwsem;
 mod semaphore;

@@ -6,7 +6,7 @@ use crate::{
 use hw::sim::{self, Config, End, Order};
 use kernel::{
     Error, ThreadCx, report,
-    sync::{Mutex, RwSemaphore, Semaphore, SpinLock},
+    sync::{Mutex, RobustMutex, RwSemaphore, Semaphore, SpinLock},
     thread, time,
 };
 use std::{
@@ -186,5 +186,12 @@ fn unwinding_gives_back() {
         }));
         assert!(caught.is_err());
         assert_eq!((lock.owner(), *lock.lock(cx)), (None, 2));
+        let robust: &'static RobustMutex<u32> = Box::leak(Box::new(RobustMutex::new(1)));
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = robust.lock(cx).unwrap();
+            resume_unwind(Box::new("in a section"));
+        }));
+        assert!(caught.is_err());
+        assert_eq!(robust.lock(cx).map(|guard| *guard).ok(), Some(1));
     });
 }

@@ -3,7 +3,7 @@ use crate::harness::{become_policy, fifo, ms, run_unverified, start};
 use hw::sim::Config;
 use kernel::{
     ThreadCx,
-    sync::{Completion, Mutex, mutex},
+    sync::{Completion, Mutex, RobustMutex, mutex, robust},
     thread::{self, ThreadId},
     time,
     verify::{self, hook},
@@ -88,6 +88,25 @@ fn a_lock_of_another_owner() {
         unsafe { mutex::hook::corrupt_owner(&lock, bystander) };
         let found = verify::all(cx).unwrap_err().to_string();
         let expected = format!("inherits through a lock that it does not own: mutex of {}:{line}", file!());
+        assert!(found.contains(&expected), "{found:?}");
+        core::mem::forget(guard);
+    });
+}
+
+/// HC-06.2, OW-01: a thread holds a robust mutex whose word says that somebody else owns it.
+#[test]
+fn a_robust_mutex_of_another_owner() {
+    run_unverified(Config::default(), "", |cx| {
+        become_policy(cx, fifo(50));
+        let line = line!() + 1;
+        let lock: &RobustMutex<()> = Box::leak(Box::new(RobustMutex::new(())));
+        let guard = lock.lock(cx);
+        let bystander = start(cx, "bystander", fifo(40), |_| ()).id();
+        assert_eq!(verify::all(cx), Ok(()));
+        // SAFETY: nothing but the verifier runs afterwards.
+        unsafe { robust::hook::corrupt_owner(lock, bystander) };
+        let found = verify::all(cx).unwrap_err().to_string();
+        let expected = format!("main: holds a robust mutex that it does not own: robust-mutex of {}:{line}", file!());
         assert!(found.contains(&expected), "{found:?}");
         core::mem::forget(guard);
     });
