@@ -55,9 +55,7 @@ extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
     let _ = writeln!(out, "backtrace:");
     frame(out, 0, fault.elr as usize);
     walk(out, 1, fault.x[29] as usize);
-    crate::log::print_rest(crate::console::write_frame_now);
-    crate::latency::tell::stopping();
-    hw::power::exit(report::EXIT_BUG)
+    report::stop(running)
 }
 
 /// Whose stack a guard page is for.

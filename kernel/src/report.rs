@@ -1,7 +1,7 @@
 //! What does the kernel say when something is wrong, past all threads?
 //!
 //! Warnings, BUGs and panics are plain text, written at once in whatever context they happen. A warning goes on; a BUG or
-//! panic halts the other CPUs, then stops the machine with a non-zero exit code. Code addresses are printed as `[<0x…>]`,
+//! panic halts the other CPUs, says which locks are waited for, then stops the machine with a non-zero exit code. Code addresses are printed as `[<0x…>]`,
 //! which the host tool resolves.
 //!
 //! Texts of several CPUs come one after the other, each whole. A text of a CPU that is in the middle of one, a report about
@@ -10,7 +10,7 @@ use crate::{
     ipi,
     latency::{self, tell},
     mask, percpu,
-    sync::raw::SpinWord,
+    sync::{raw::SpinWord, rtmutex},
     thread,
 };
 use core::{
@@ -224,7 +224,13 @@ pub fn bug_stop(kind: &str, args: fmt::Arguments<'_>, site: &Location<'_>) -> ! 
     crate::trace::record(crate::trace::BUG, 0, 0);
     #[cfg(target_os = "none")]
     crate::fault::backtrace_here();
-    // Last: what is above must not depend on it.
+    stop(running)
+}
+
+/// The end of a report: what everybody waits for, and the log. What is above must not depend on it. `running`: the CPUs that
+/// were not halted.
+pub(crate) fn stop(running: CpuSet) -> ! {
+    rtmutex::print_contended(&mut Text, running);
     crate::log::print_rest(crate::console::write_frame_now);
     tell::stopping();
     hw::power::exit(EXIT_BUG)

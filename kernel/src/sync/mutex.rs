@@ -165,7 +165,10 @@ pub(super) fn unlocked<'l, T, R>(
 pub mod hook {
     use super::Mutex;
     #[cfg(not(target_os = "none"))]
-    use crate::thread::ThreadId;
+    use crate::{
+        irq_flags::Off,
+        thread::{ThreadId, table},
+    };
 
     /// Gives a mutex back, whoever owns it.
     ///
@@ -186,5 +189,16 @@ pub mod hook {
     #[cfg(not(target_os = "none"))]
     pub unsafe fn corrupt_owner<T>(mutex: &Mutex<T>, id: ThreadId) {
         mutex.backend.0.corrupt_owner(id);
+    }
+    /// Runs `f` while the pi lock of a live thread is held, with interrupts masked.
+    ///
+    /// # Safety
+    /// `f` takes no lock that has to do with this thread.
+    #[cfg(not(target_os = "none"))]
+    pub unsafe fn with_pi_lock(id: ThreadId, f: impl FnOnce()) {
+        let off = Off::new();
+        let held = table::find(id).map(|t| t.0.inheritance.lock(off.cx()));
+        assert!(held.is_some(), "no such thread");
+        f();
     }
 }

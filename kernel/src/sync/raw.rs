@@ -173,6 +173,10 @@ impl<T, L: Level> RawSpinLock<T, L> {
         // SAFETY: the caller's promise.
         unsafe { &*self.value.get() }
     }
+    /// Where the value is, for who reads a word of it without the lock.
+    pub(crate) fn as_ptr(&self) -> *const T {
+        self.value.get()
+    }
     /// The word alone, for a lock that spins under some models and sleeps under others.
     pub(crate) fn word(&self) -> &SpinWord {
         &self.word

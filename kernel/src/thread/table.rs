@@ -170,6 +170,14 @@ pub(crate) fn at(n: usize) -> Option<Ref> {
     with(|t| t.slots.get(n).filter(|s| s.listed && s.thread.state() != State::Dead).map(|s| lend(&s.thread)))
 }
 
+/// The thread in slot `n`, if it was listed and has not ended. Takes no lock: for a report about whoever holds it.
+pub(crate) fn at_unlocked(n: usize) -> Option<Ref> {
+    let slot = THREADS.get(n)?.load(Acquire);
+    // SAFETY: null, or a thread, which is never freed.
+    let thread = unsafe { slot.as_ref() }?;
+    (!thread.is_listed_as(ThreadId::IDLE)).then(|| lend(thread))
+}
+
 /// What is wrong with the table, if something is. For moments at which nothing changes.
 pub(crate) fn verify() -> Option<&'static str> {
     sched::bury();

@@ -77,6 +77,50 @@ fn rm_02_5_the_one_in_the_middle_waits(cx: &mut ThreadCx) {
 }
 test!(rm_02_5_the_one_in_the_middle_waits);
 
+/// Two threads wait for a mutex that a third one has.
+fn contend(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(99));
+    let lock = Arc::new(Mutex::new(()));
+    let held = lock.clone();
+    drop(start(cx, "low", fifo(10), move |cx| {
+        let _guard = held.lock(cx);
+        Semaphore::new(0).down(cx);
+    }));
+    sleep(cx, us(50));
+    for (name, priority) in [("middle", 20), ("high", 30)] {
+        let wanted = lock.clone();
+        drop(start(cx, name, fifo(priority), move |cx| drop(wanted.lock(cx))));
+    }
+    sleep(cx, us(50));
+}
+/// PK-03: a panic says who waits for which lock.
+fn pk_03_a_panic_names_the_locks_that_are_waited_for(cx: &mut ThreadCx) {
+    contend(cx);
+    panic!("who hangs?");
+}
+test!(
+    pk_03_a_panic_names_the_locks_that_are_waited_for,
+    expect(101),
+    says(
+        "PANIC: who hangs?\nbacktrace:\nlocks that are waited for:\n  mutex of\nlocks.rs:\n: owner low (\n\
+         , top waiter high (\n, 2 waiting"
+    )
+);
+/// PK-03: so does a fault.
+fn pk_03_a_fault_names_the_locks_that_are_waited_for(cx: &mut ThreadCx) {
+    contend(cx);
+    // SAFETY: the machine stops here.
+    unsafe { core::arch::asm!("brk #7") };
+}
+test!(
+    pk_03_a_fault_names_the_locks_that_are_waited_for,
+    expect(101),
+    says(
+        "BUG: breakpoint instruction\nbacktrace:\nlocks that are waited for:\n  mutex of\n: owner low (\n\
+         , top waiter high (\n, 2 waiting"
+    )
+);
+
 /// OW-01.1: a thread that is killed as it holds a robust mutex leaves it, and its waiter's priority, to the waiter.
 fn ow_01_1_the_next_owner_is_told(cx: &mut ThreadCx) {
     static BOOKS: RobustMutex<(i32, i32)> = RobustMutex::new((0, 0));

@@ -41,6 +41,7 @@ use logic::{owner::OwnerWord, pi, plist::PList};
 
 mod chain;
 mod class;
+mod contended;
 mod deadlock;
 mod exit;
 #[cfg(not(target_os = "none"))]
@@ -54,6 +55,7 @@ mod verify;
 pub(crate) use chain::propagate;
 pub(crate) use class::Class;
 use class::Named;
+pub(crate) use contended::print as print_contended;
 use deadlock::Wrong;
 pub use deadlock::{max_lock_depth, set_max_lock_depth};
 pub(crate) use exit::{check_exit, end};

@@ -6,6 +6,7 @@ mod bottom_halves;
 mod bugs;
 mod completion;
 mod condvar;
+mod contended;
 mod context;
 mod cyclictest;
 mod disjoint;
