@@ -25,7 +25,11 @@ use core::{
 use logic::latency::{Findings, Tracker};
 pub use logic::latency::{Kind, RECORDS};
 
+#[cfg(target_os = "none")]
+mod places;
 pub(crate) mod tell;
+#[cfg(target_os = "none")]
+pub use places::print_places;
 
 /// Where something happened.
 #[derive(Clone, Copy)]

@@ -48,8 +48,10 @@ fn main(cx: &mut ThreadCx) -> i32 {
         latency::say_at_stop();
     }
     test.run(cx);
+    let mut out = Writer::new(cx);
     if counts {
-        let _ = latency::print(&mut Writer::new(cx));
+        let _ = latency::print(&mut out);
     }
+    let _ = latency::print_places(&mut out);
     0
 }

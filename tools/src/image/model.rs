@@ -37,6 +37,11 @@ impl Model {
         }
     }
 
+    /// The real-time model, under which next to nothing keeps interrupts or preemption off.
+    pub const fn rt(self) -> bool {
+        matches!(self, Self::Rt)
+    }
+
     /// The cargo feature that an image of this model is built with.
     pub const fn feature(self) -> Option<&'static str> {
         match self {

@@ -76,9 +76,10 @@ pub fn parse(text: &str) -> Result<Vec<Section>> {
     Ok(sections.collect::<Result<Vec<_>, _>>()?)
 }
 
-fn unreadable(line: &str) -> Failure {
+/// What the kernel said of a section, or of where one began.
+pub(super) fn unreadable(line: &str) -> Failure {
     Failure::new(format!("the kernel printed a section that cannot be read: `{line}`"))
-        .hint("it is `latency <kind> <length> instructions <cpu> <start> <end>`")
+        .hint("it is `latency <kind> <length> instructions <cpu> <start> <end>`, or `place <file>:<line>`")
 }
 
 /// The section that is beyond the budget, if there is one.

@@ -36,6 +36,10 @@ pub(super) fn change(change: Change, site: Site, before: u64, after: u64) {
             Change::Resume => tracker.resume(at, site),
             Change::None => {}
         }
+        #[cfg(target_os = "none")]
+        if matches!(change, Change::IrqsOff | Change::PreemptOff) {
+            places::note(site.0);
+        }
         inner.apart += clock() - now + AROUND_CHANGE.load(Relaxed);
     });
     quiet.end();
@@ -97,6 +101,8 @@ pub(crate) fn booted() {
     if cfg!(target_os = "none") {
         measure();
     }
+    #[cfg(target_os = "none")]
+    places::start();
     Kind::ALL.into_iter().for_each(start);
 }
 /// A report is about to stop the machine.
