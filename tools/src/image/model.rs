@@ -55,21 +55,25 @@ impl Model {
 
     /// The model that the environment names, if it names one.
     pub fn of_environment() -> Result<Option<Self>, Failure> {
-        match std::env::var(VARIABLE) {
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Ok(name) if let Ok(model) = Self::from_str(&name, false) => Ok(Some(model)),
-            other => Err(Failure::new(format!("{VARIABLE} is no preemption model: {other:?}")).status(USAGE)),
-        }
+        std::env::var_os(VARIABLE).map(|name| Self::named(&name.to_string_lossy())).transpose()
+    }
+
+    fn named(name: &str) -> Result<Self, Failure> {
+        Self::from_str(name, false).map_err(|_| {
+            Failure::new(format!("{VARIABLE} is no preemption model: `{name}`"))
+                .status(USAGE)
+                .hint(format!("the models are {}", Self::ALL.map(Self::name).join(", ")))
+        })
     }
 
     /// The one model that was asked for, by `--model` or by a feature; `rt` if none was.
     pub fn chosen(options: &[Self], features: &[String]) -> Result<Self, Failure> {
         let by_feature = |feature: &String| Self::ALL.into_iter().find(|model| model.feature() == Some(feature));
-        let asked: Vec<Self> = options.iter().copied().chain(features.iter().filter_map(by_feature)).collect();
-        match asked[..] {
-            [] => Ok(Self::default()),
-            [one] => Ok(one),
-            [one, other, ..] => {
+        let mut asked = options.iter().copied().chain(features.iter().filter_map(by_feature));
+        let one = asked.next().unwrap_or_default();
+        match asked.find(|&other| other != one) {
+            None => Ok(one),
+            Some(other) => {
                 Err(Failure::new(format!("two preemption models at once: {} and {}", one.name(), other.name()))
                     .status(USAGE)
                     .hint(
@@ -104,5 +108,15 @@ mod tests {
         assert_eq!(chosen(&[Model::None, Model::Full], &[]), two);
         assert_eq!(chosen(&[Model::None], &["model-full"]), two);
         assert_eq!(chosen(&[], &["model-none", "model-full"]), two);
+        assert_eq!(chosen(&[Model::Full, Model::Full], &["model-full"]), Ok(Model::Full));
+    }
+
+    #[test]
+    fn the_environment_names_one_that_there_is() {
+        assert_eq!(Model::named("voluntary").ok(), Some(Model::Voluntary));
+        for bad in ["bogus", "", "RT"] {
+            let text = crate::failure::explain(&Model::named(bad).unwrap_err().into()).0;
+            assert!(text.contains(&format!("`{bad}`")) && text.contains("none, voluntary, full, rtb, rt"), "{text}");
+        }
     }
 }
