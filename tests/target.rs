@@ -21,20 +21,23 @@ use tophalf::{
     suite::{all::IMAGE, latency::Longest, run::run},
 };
 
-/// What is run if nobody asks for a model. `none` preempts nobody, and `full` spins where `rt` sleeps. `voluntary` differs from
-/// `none`, and `rtb` from the others, in what has tests of its own; each costs another image.
-const USUAL: [Model; 3] = [Model::Rt, Model::None, Model::Full];
+/// What is run if nobody asks for a model: on each of these, the tests whose names begin so. `none` preempts nobody, and `full` spins
+/// where `rt` sleeps. `rtb` differs from both in what tests of models are about, and `voluntary` from `none` in what `preempt=` can
+/// change: each costs another image.
+const USUAL: [(Model, &str); 4] = [(Model::Rt, ""), (Model::None, ""), (Model::Full, ""), (Model::Rtb, "pm_")];
 
 /// The tests on one model.
 struct Suite {
     model: Model,
+    /// The tests whose names begin so.
+    names: &'static str,
     image: OnceLock<Result<Image, String>>,
     longest: Mutex<Longest>,
 }
 
 impl Suite {
-    fn new(model: Model) -> Self {
-        Self { model, image: OnceLock::new(), longest: Mutex::default() }
+    fn new((model, names): (Model, &'static str)) -> Self {
+        Self { model, names, image: OnceLock::new(), longest: Mutex::default() }
     }
     fn recipe(&self) -> Recipe<'static> {
         Recipe { model: self.model, ..Recipe::package(IMAGE) }
@@ -77,8 +80,8 @@ fn main() -> ExitCode {
 }
 
 fn run_all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let models = Model::of_environment()?.map_or(USUAL.to_vec(), |model| vec![model]);
-    let suites: Vec<Arc<Suite>> = models.into_iter().map(|model| Arc::new(Suite::new(model))).collect();
+    let parts = Model::of_environment()?.map_or(USUAL.to_vec(), |model| vec![(model, "")]);
+    let suites: Vec<Arc<Suite>> = parts.into_iter().map(|part| Arc::new(Suite::new(part))).collect();
     // Before the trials, which run in parallel: an installation has to be told about once, and to fail once.
     Qemu::ensure()?;
     let image = build_recipe(&suites[0].recipe())?;
@@ -87,7 +90,8 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let _ = suites[0].image.set(Ok(image));
     let mut trials = Vec::new();
     for suite in &suites {
-        let mut own: Vec<Trial> = tests.iter().map(|test| suite.trial(test)).collect();
+        let wanted = tests.iter().filter(|test| test.name.starts_with(suite.names));
+        let mut own: Vec<Trial> = wanted.map(|test| suite.trial(test)).collect();
         let runs = own.iter().any(|trial| !trial.has_ignored_flag() && !arguments.is_filtered_out(trial));
         if runs && !arguments.list {
             let suite = suite.clone();
