@@ -1,8 +1,11 @@
 //! What does an interrupt cost: to its handler, to its thread, and back?
-use super::{LINES, ROUNDS, WOKEN, give_way, row::Row};
+use super::{
+    LINES, ROUNDS, WOKEN, give_way,
+    row::{Row, note},
+};
 use crate::{
     ThreadCx,
-    error::{Error, Result},
+    error::Result,
     irq::{Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
 };
 use alloc::vec::Vec;
@@ -22,38 +25,46 @@ hw::global! {
 
 /// The first line is measured, the others are there.
 pub(super) fn lines(cx: &mut ThreadCx) -> Result<Vec<Line>> {
-    (0..LINES)
-        .map(|n| {
-            let request = Request::new(Irq::new(FIRST_LINE + n), "bench")
-                .flags(Flags::ONESHOT)
-                .trigger(Trigger::EdgeRising)
-                .priority(WOKEN)
-                .hard(|_| {
-                    AT_HANDLER.store(cycles(), Relaxed);
-                    Primary::WakeThread
-                })
-                .threaded(|_| {
-                    AT_THREAD.store(cycles(), Relaxed);
-                    Handled::Yes
-                });
-            request.submit(cx)
-        })
-        .collect()
+    let mut lines = Vec::with_capacity(LINES as usize);
+    for n in 0..LINES {
+        let request = Request::new(Irq::new(FIRST_LINE + n), "bench")
+            .flags(Flags::ONESHOT)
+            .trigger(Trigger::EdgeRising)
+            .priority(WOKEN)
+            .hard(|_| {
+                AT_HANDLER.store(cycles(), Relaxed);
+                Primary::WakeThread
+            })
+            .threaded(|_| {
+                AT_THREAD.store(cycles(), Relaxed);
+                Handled::Yes
+            });
+        lines.push(request.submit(cx)?);
+    }
+    Ok(lines)
 }
 
-pub(super) fn interrupts(cx: &mut ThreadCx, lines: &[Line]) -> Result<(Row, Row, Row)> {
-    let (mut handler, mut thread, mut round) =
-        (Row::new("pend-handler"), Row::new("pend-thread"), Row::new("round-trip"));
-    let Some(line) = lines.first() else { return Err(Error::Invalid) };
+/// How far an interrupt is followed.
+pub(super) enum Until {
+    Handler,
+    Thread,
+    Return,
+}
+
+/// From the store that makes the line pending, by the thread that it interrupts.
+pub(super) fn interrupt(cx: &mut ThreadCx, id: &'static str, line: &Line, until: Until) -> Result<Row> {
     let pend = Pend::new(cx, line.irq())?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let began = cycles();
         pend.fire();
         give_way(cx);
         let ended = cycles();
-        handler.samples.push(AT_HANDLER.load(Relaxed) - began);
-        thread.samples.push(AT_THREAD.load(Relaxed) - began);
-        round.samples.push(ended - began);
+        let at = match until {
+            Until::Handler => AT_HANDLER.load(Relaxed),
+            Until::Thread => AT_THREAD.load(Relaxed),
+            Until::Return => ended,
+        };
+        note(round, at - began);
     }
-    Ok((handler, thread, round))
+    Ok(Row::of(id, ROUNDS))
 }

@@ -19,7 +19,7 @@ pub(crate) use row::unit;
 
 use crate::{
     Policy, ThreadCx, boot,
-    error::Result,
+    error::{Error, Result},
     model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
 };
@@ -81,11 +81,11 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     DONE.store(false, Relaxed);
     let mut ready = background(cx)?;
     let lines = irq::lines(cx)?;
-    let (handler, thread_, round) = irq::interrupts(cx, &lines)?;
+    let Some(line) = lines.first() else { return Err(Error::Invalid) };
     let rows = [
-        handler,
-        thread_,
-        round,
+        irq::interrupt(cx, "pend-handler", line, irq::Until::Handler)?,
+        irq::interrupt(cx, "pend-thread", line, irq::Until::Thread)?,
+        irq::interrupt(cx, "round-trip", line, irq::Until::Return)?,
         switching::yields(cx)?,
         semaphore::wake(cx)?,
         semaphore::uncontended(cx),
@@ -95,8 +95,8 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         mutex::chain(cx, "chain-8", 8)?,
         mutex::chain(cx, "chain-64", 64)?,
         queue::uncontended(cx),
-        timer::expiry(cx)?,
     ];
+    let timed = if unit() == INSTRUCTIONS { Some(timer::expiry(cx)?) } else { None };
     DONE.store(true, Relaxed);
     for line in lines {
         // The handlers are nobody's own thread, so this cannot fail.
@@ -106,7 +106,7 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     for thread in &mut ready {
         let _ = thread.join(cx);
     }
-    for row in rows {
+    for row in rows.iter().chain(&timed) {
         row.print(cx);
     }
     let boot = boot::cycles_to_first_thread();
@@ -118,13 +118,13 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
 }
 
 fn background(cx: &mut ThreadCx) -> Result<Vec<JoinHandle<()>>> {
-    (0..READY)
-        .map(|n| {
-            Builder::new(&format!("bench/{n}")).policy(BACKGROUND).spawn(cx, |cx| {
-                while !DONE.load(Relaxed) {
-                    thread::yield_now(cx);
-                }
-            })
-        })
-        .collect()
+    let mut ready = Vec::with_capacity(READY);
+    for n in 0..READY {
+        ready.push(Builder::new(&format!("bench/{n}")).policy(BACKGROUND).spawn(cx, |cx| {
+            while !DONE.load(Relaxed) {
+                thread::yield_now(cx);
+            }
+        })?);
+    }
+    Ok(ready)
 }

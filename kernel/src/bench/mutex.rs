@@ -1,5 +1,8 @@
 //! What does a mutex cost, free and fought over, and priority that goes along a chain of them?
-use super::{ROUNDS, WOKEN, fifo, give_way, row::Row};
+use super::{
+    ROUNDS, WOKEN, fifo, give_way,
+    row::{Row, note, note_more},
+};
 use crate::{
     Policy, ThreadCx,
     error::Result,
@@ -7,7 +10,7 @@ use crate::{
     thread::Builder,
     time,
 };
-use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use core::time::Duration;
 use hw::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -24,14 +27,13 @@ const CHAINS: usize = 100;
 const PATIENCE: Duration = Duration::from_micros(200);
 
 pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
-    let mut row = Row::new("mutex-pair");
     let mutex = Mutex::new(());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let began = cycles();
         drop(mutex.lock(cx));
-        row.samples.push(cycles() - began);
+        note(round, cycles() - began);
     }
-    row
+    Row::of("mutex-pair", ROUNDS)
 }
 
 /// What both sides of a fight share.
@@ -45,7 +47,6 @@ struct Fight {
 
 /// A more urgent thread blocks and lends its priority, until the owner runs; then the owner hands over, until that one does.
 pub(super) fn contended(cx: &mut ThreadCx) -> Result<Row> {
-    let mut row = Row::new("mutex-fight");
     let fight = Arc::new(Fight {
         mutex: Mutex::new(()),
         gate: Semaphore::new(0),
@@ -54,30 +55,27 @@ pub(super) fn contended(cx: &mut ThreadCx) -> Result<Row> {
     });
     let theirs = fight.clone();
     let mut waiter = Builder::new("bench/fight").policy(WOKEN).spawn(cx, move |cx| {
-        let mut samples = Box::new([0; ROUNDS]);
-        for sample in samples.iter_mut() {
+        for round in 0..ROUNDS {
             theirs.gate.down(cx);
             theirs.blocks.store(cycles(), Relaxed);
             let guard = theirs.mutex.lock(cx);
-            *sample = cycles() - theirs.hands.load(Relaxed);
+            note_more(round, cycles() - theirs.hands.load(Relaxed));
             drop(guard);
         }
-        samples
     })?;
     give_way(cx);
-    let mut blocked = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let guard = fight.mutex.lock(cx);
         fight.gate.up(cx)?;
         give_way(cx);
         let now = cycles();
-        blocked.push(now - fight.blocks.load(Relaxed));
+        note_more(round, now - fight.blocks.load(Relaxed));
         fight.hands.store(cycles(), Relaxed);
         drop(guard);
         give_way(cx);
     }
-    row.samples.extend(waiter.join(cx)?.iter().zip(blocked).map(|(handed, blocked)| handed + blocked));
-    Ok(row)
+    waiter.join(cx)?;
+    Ok(Row::of("mutex-fight", ROUNDS))
 }
 
 /// What a chain shares.
@@ -95,7 +93,6 @@ struct Links {
 /// The measuring thread waits for the last of `depth` mutexes, each owned by a thread that waits for the one before; until
 /// the owner of the first one runs.
 pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result<Row> {
-    let mut row = Row::new(id);
     let links = Arc::new(Links {
         mutexes: (0..depth).map(|_| Mutex::new(())).collect(),
         joins: AtomicU64::new(0),
@@ -123,19 +120,19 @@ pub(super) fn chain(cx: &mut ThreadCx, id: &'static str, depth: usize) -> Result
         })?);
         links.ready.down(cx);
     }
-    for _ in 0..CHAINS {
+    for round in 0..CHAINS {
         time::sleep(cx, PATIENCE)?;
         links.go.up(cx)?;
         let deadline = time::now().saturating_add(PATIENCE);
         links.joins.store(cycles(), Relaxed);
         // The owner never gives it back.
         let _ = links.mutexes[depth - 1].lock_until(cx, deadline);
-        row.samples.push(links.took.load(Relaxed));
+        note(round, links.took.load(Relaxed));
     }
     links.done.store(true, Relaxed);
     links.go.up(cx)?;
     for mut thread in threads {
         thread.join(cx)?;
     }
-    Ok(row)
+    Ok(Row::of(id, CHAINS))
 }

@@ -1,5 +1,8 @@
 //! What does it cost to send a message and to receive it, when nobody waits?
-use super::{ROUNDS, row::Row};
+use super::{
+    ROUNDS,
+    row::{Row, note},
+};
 use crate::{ThreadCx, sync::MessageQueue};
 use hw::clock::cycles;
 
@@ -7,15 +10,14 @@ use hw::clock::cycles;
 type Message = [u64; 2];
 
 pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
-    let mut row = Row::new("queue");
     let queue = MessageQueue::<Message, 8>::new();
-    for n in 0..ROUNDS as u64 {
-        let message = core::hint::black_box([n, !n]);
+    for round in 0..ROUNDS {
+        let message = core::hint::black_box([round as u64, !(round as u64)]);
         let began = cycles();
         queue.send(cx, message);
         let received = queue.receive(cx);
-        row.samples.push(cycles() - began);
+        note(round, cycles() - began);
         core::hint::black_box(received);
     }
-    row
+    Row::of("queue", ROUNDS)
 }

@@ -1,7 +1,7 @@
 //! What does it take to run a thread on another, idle CPU?
 use super::{
     DONE, MEASURE, ROUNDS, WOKEN,
-    row::{INSTRUCTIONS, Row, began, unit},
+    row::{INSTRUCTIONS, Row, began, note_more, unit},
 };
 use crate::{
     CpuSet, ThreadCx,
@@ -11,7 +11,7 @@ use crate::{
     thread::{self, Builder},
     time,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use core::time::Duration;
 use hw::{atomic::Ordering::Relaxed, clock::cycles};
 
@@ -49,29 +49,25 @@ fn remote(cx: &mut ThreadCx) -> Result<Row> {
     let builder = Builder::new("bench/remote").policy(WOKEN).affinity(CpuSet::of(OTHER));
     let mut woken = builder.spawn(cx, move |cx| {
         let (began, _) = began();
-        let mut samples = Box::new([0; ROUNDS]);
-        for sample in samples.iter_mut() {
+        for round in 0..ROUNDS {
             waited.down(cx);
-            *sample = cycles().wrapping_sub(began);
+            note_more(round, cycles().wrapping_sub(began));
             DONE.store(true, Relaxed);
         }
-        samples
     })?;
     let (began, _) = began();
-    let mut sent = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         // The other CPU goes idle.
         time::sleep(cx, Duration::from_micros(100))?;
         DONE.store(false, Relaxed);
-        sent.push(cycles().wrapping_sub(began));
+        note_more(round, began.wrapping_sub(cycles()));
         gate.up(cx)?;
         while !DONE.load(Relaxed) {
             hw::cpu::relax();
         }
     }
-    let samples = woken.join(cx)?;
+    woken.join(cx)?;
     sched::set(cx, me, before.0)?;
     sched::set_affinity(cx, me, before.1)?;
-    let samples = samples.iter().zip(&sent).map(|(at, sent)| at.wrapping_sub(*sent)).collect();
-    Ok(Row { id: "ipi-thread", samples })
+    Ok(Row::of("ipi-thread", ROUNDS))
 }

@@ -1,7 +1,10 @@
 //! What does a semaphore cost, with a waiter and without?
-use super::{ROUNDS, WOKEN, give_way, row::Row};
+use super::{
+    ROUNDS, WOKEN, give_way,
+    row::{Row, note},
+};
 use crate::{ThreadCx, error::Result, sync::Semaphore, thread::Builder};
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
     clock::cycles,
@@ -14,16 +17,13 @@ hw::global! {
 
 /// From `up` to the more urgent thread behind its `down`.
 pub(super) fn wake(cx: &mut ThreadCx) -> Result<Row> {
-    let mut row = Row::new("sem-wake");
     let semaphore = Arc::new(Semaphore::new(0));
     let waited = semaphore.clone();
     let mut waiter = Builder::new("bench/wake").policy(WOKEN).spawn(cx, move |cx| {
-        let mut samples = Box::new([0; ROUNDS]);
-        for sample in samples.iter_mut() {
+        for round in 0..ROUNDS {
             waited.down(cx);
-            *sample = cycles() - BEGAN.load(Relaxed);
+            note(round, cycles() - BEGAN.load(Relaxed));
         }
-        samples
     })?;
     give_way(cx);
     for _ in 0..ROUNDS {
@@ -31,19 +31,18 @@ pub(super) fn wake(cx: &mut ThreadCx) -> Result<Row> {
         semaphore.up(cx)?;
         give_way(cx);
     }
-    row.samples.extend_from_slice(&waiter.join(cx)?[..]);
-    Ok(row)
+    waiter.join(cx)?;
+    Ok(Row::of("sem-wake", ROUNDS))
 }
 
 pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
-    let mut row = Row::new("sem-updown");
     let semaphore = Semaphore::new(1);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let began = cycles();
         semaphore.down(cx);
         // The count is one below where it was.
         let _ = semaphore.up(cx);
-        row.samples.push(cycles() - began);
+        note(round, cycles() - began);
     }
-    row
+    Row::of("sem-updown", ROUNDS)
 }

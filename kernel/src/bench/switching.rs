@@ -1,5 +1,8 @@
 //! What does it cost to hand the CPU to another thread?
-use super::{MEASURE, ROUNDS, row::Row};
+use super::{
+    MEASURE, ROUNDS,
+    row::{Row, note},
+};
 use crate::{
     ThreadCx,
     error::Result,
@@ -19,7 +22,6 @@ hw::global! {
 
 /// Two equals hand the CPU to each other; each looks at the counter as soon as it has it.
 pub(super) fn yields(cx: &mut ThreadCx) -> Result<Row> {
-    let mut row = Row::new("yield");
     let started = Arc::new(Completion::new());
     let (stop, signal) = (Arc::new(AtomicBool::new(false)), started.clone());
     let stopped = stop.clone();
@@ -31,12 +33,12 @@ pub(super) fn yields(cx: &mut ThreadCx) -> Result<Row> {
         }
     })?;
     started.wait(cx);
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         thread::yield_now(cx);
         let now = cycles();
-        row.samples.push(now - BEGAN.load(Relaxed));
+        note(round, now - BEGAN.load(Relaxed));
     }
     stop.store(true, Relaxed);
     partner.join(cx)?;
-    Ok(row)
+    Ok(Row::of("yield", ROUNDS))
 }
