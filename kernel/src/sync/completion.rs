@@ -80,9 +80,12 @@ impl Completion {
         self.locked(|inner| inner.done != 0)
     }
     /// Lets one wait pass: the most urgent one, or the next to come. From any context.
-    #[inline]
     pub fn complete(&self, cx: &impl Context) {
         let _ = cx;
+        self.complete_one();
+    }
+    #[inline(never)]
+    fn complete_one(&self) {
         let off = irq_flags::Off::new();
         let mut inner = self.inner.lock_in(off.cx());
         match inner.let_go() {
@@ -104,6 +107,9 @@ impl Completion {
     /// Called in a hard handler it warns and does it all the same (LK-10.6).
     pub fn complete_all(&self, cx: &impl Context) {
         let _ = cx;
+        self.complete_for_all();
+    }
+    fn complete_for_all(&self) {
         if !crate::preempt::context::in_task() || crate::preempt::context::in_atomic() {
             report::warn!("complete_all in atomic context wakes without bound");
         }

@@ -80,8 +80,14 @@ impl Waiting {
     }
     /// `me`, whose part this is, has announced itself: if another CPU has changed its level after it was queued by priority,
     /// and before it counted as waiting, it goes where it belongs now. Who changes the level later finds it waiting.
+    #[inline(always)]
     pub(crate) fn keep_place(&self, me: Ref) {
-        let Some(queue) = self.sorted.get() else { return };
+        if let Some(queue) = self.sorted.get() {
+            self.keep_place_in(queue, me);
+        }
+    }
+    #[inline(never)]
+    fn keep_place_in(&self, queue: NonNull<dyn Sorted>, me: Ref) {
         fence(SeqCst);
         if self.is_misplaced(me) {
             let off = crate::irq_flags::Off::new();
@@ -189,6 +195,17 @@ impl Limits {
 /// its deadline, its time is up.
 #[inline(always)]
 pub(crate) fn park(limits: &Limits) -> Result<()> {
+    if limits.deadline.is_some() || limits.interruptible {
+        return park_limited(limits);
+    }
+    let me = thread::current();
+    me.waiting.wchan.set(limits.wchan);
+    sched::block();
+    me.waiting.wchan.set("");
+    Ok(())
+}
+#[inline(never)]
+fn park_limited(limits: &Limits) -> Result<()> {
     park_timed(limits).map_err(|error| if error == Error::NoResource { Error::TimedOut } else { error })
 }
 /// As [`park`], but says [`Error::NoResource`] if the timer queue is full.

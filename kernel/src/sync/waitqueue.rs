@@ -11,7 +11,7 @@ use super::{
 use crate::{
     context_check,
     cx::{AtomicCx, Context, Irq, ThreadCx},
-    error::Result,
+    error::{Error, Result},
     sched,
     thread::{self, Ref, State},
     time::Instant,
@@ -131,7 +131,7 @@ impl WaitQueue {
     }
     /// Waits until `condition` holds, which reads atomics.
     pub fn wait_event(&self, cx: &mut ThreadCx, mut condition: impl FnMut() -> bool) {
-        let result = self.wait(cx, Limits::none(self.name), |_| condition().then_some(()));
+        let result = self.wait(cx, &Limits::none(self.name), false, &mut |_| condition());
         if result.is_err() {
             crate::report::bug!("a wait without limits ended early");
         }
@@ -148,7 +148,7 @@ impl WaitQueue {
         mut condition: impl FnMut() -> bool,
     ) -> Result<()> {
         let limits = Limits { interruptible: true, ..Limits::until(deadline, self.name) };
-        self.wait(cx, limits, |_| condition().then_some(()))
+        self.wait(cx, &limits, false, &mut |_| condition())
     }
 
     fn wait_locked<K: ConditionLock, R>(
@@ -158,31 +158,29 @@ impl WaitQueue {
         limits: Limits,
         mut f: impl FnMut(&mut K::Value, &mut K::Cx<'_>) -> Option<R>,
     ) -> Result<R> {
-        let check = |cx: &mut ThreadCx| lock.look(cx, &mut f);
-        if K::SLEEPS { self.wait_as::<true, R>(cx, limits, check) } else { self.wait_as::<false, R>(cx, limits, check) }
+        let mut found = None;
+        let mut check = |cx: &mut ThreadCx| {
+            found = lock.look(cx, &mut f);
+            found.is_some()
+        };
+        let ended = self.wait(cx, &limits, K::SLEEPS, &mut check);
+        // A wait that ends well ends with a value.
+        ended.and_then(|()| found.ok_or(Error::TimedOut))
     }
 
+    /// Waits until `check` says that it is over: one body for whatever is waited for. `sleeps`: the check may wait for a
+    /// lock, and leaves the thread running.
     #[track_caller]
-    pub(crate) fn wait<R>(
+    fn wait(
         &self,
         cx: &mut ThreadCx,
-        limits: Limits,
-        check: impl FnMut(&mut ThreadCx) -> Option<R>,
-    ) -> Result<R> {
-        self.wait_as::<false, R>(cx, limits, check)
-    }
-    /// `SLEEPS`: the check may wait for a lock, and leaves the thread running.
-    #[inline]
-    #[track_caller]
-    fn wait_as<const SLEEPS: bool, R>(
-        &self,
-        cx: &mut ThreadCx,
-        limits: Limits,
-        mut check: impl FnMut(&mut ThreadCx) -> Option<R>,
-    ) -> Result<R> {
+        limits: &Limits,
+        sleeps: bool,
+        check: &mut dyn FnMut(&mut ThreadCx) -> bool,
+    ) -> Result<()> {
         context_check::might_sleep(cx);
-        if let Some(value) = check(cx) {
-            return Ok(value);
+        if check(cx) {
+            return Ok(());
         }
         let me = Ref(thread::current());
         self.waiting.fetch_add(1, SeqCst);
@@ -191,25 +189,25 @@ impl WaitQueue {
             // Announce, then look.
             self.waiters.with(cx, |waiters, _| {
                 waiters.insert(me);
-                if !SLEEPS {
+                if !sleeps {
                     sched::set_state(limits.state());
                 }
             });
             me.waiting.keep_place(me);
-            if let Some(value) = check(cx) {
+            if check(cx) {
                 sched::set_state(State::Running);
-                break Some(Ok(value));
+                break Some(Ok(()));
             }
-            if SLEEPS && !self.announce_unless_woken(cx, me, &limits) {
+            if sleeps && !self.announce_unless_woken(cx, me, limits) {
                 continue;
             }
-            let parked = park(&limits);
+            let parked = park(limits);
             if is_killed() {
                 break None;
             }
             if let Err(error) = parked {
                 // A wake-up that came with the time-out or the interruption counts.
-                break Some(check(cx).ok_or(error));
+                break Some(if check(cx) { Ok(()) } else { Err(error) });
             }
         };
         let was_woken = self.waiters.with(cx, |waiters, _| !waiters.list_of(me).remove(me));
@@ -248,9 +246,12 @@ impl WaitQueue {
         self.waiting.load(SeqCst) != 0
     }
     /// Wakes the most urgent waiter. False if there was none.
-    #[inline]
     pub fn wake_one(&self, cx: &impl Context) -> bool {
         let _ = cx;
+        self.wake_first()
+    }
+    #[inline(never)]
+    fn wake_first(&self) -> bool {
         let off = crate::irq_flags::Off::new();
         let first = self.waiters.lock_in(off.cx()).pop_first();
         if let Some(first) = first {

@@ -205,8 +205,8 @@ impl<T: 'static, const N: usize> MessageQueue<T, N> {
         let off = irq_flags::Off::new();
         let receiver = self.inner.lock_in(off.cx()).put(message, end)?;
         match receiver {
-            Some(receiver) => sched::wake_last(receiver, off),
-            None => drop(off),
+            Some(receiver) => wake([None, Some(receiver)], off),
+            None => off.end(),
         }
         Ok(())
     }
@@ -295,8 +295,8 @@ impl<T: 'static, const N: usize> MessageQueue<T, N> {
         let off = irq_flags::Off::new();
         let (message, sender) = self.inner.lock_in(off.cx()).take()?;
         match sender {
-            Some(sender) => sched::wake_last(sender, off),
-            None => drop(off),
+            Some(sender) => wake([None, Some(sender)], off),
+            None => off.end(),
         }
         Some(message)
     }
@@ -368,6 +368,7 @@ impl<T: 'static, const N: usize> MessageQueue<T, N> {
 }
 
 /// Wakes those who were let go, and ends the section.
+#[inline(never)]
 fn wake([first, last]: LetGo, section: irq_flags::Off) {
     if let Some(first) = first {
         sched::wake_masked(first);
