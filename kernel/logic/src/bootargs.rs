@@ -4,6 +4,7 @@
 //! byte with that hexadecimal number, so that a value can hold quotes, percent signs and control characters. An item
 //! that is wrong is reported with its text, and the items after it are read as if it were not there.
 
+use crate::text::part;
 use core::fmt;
 
 /// The items of a boot command line, in order.
@@ -33,7 +34,7 @@ impl<'a> Iterator for Bootargs<'a> {
             quoted ^= byte == b'"';
             !quoted && byte.is_ascii_whitespace()
         });
-        let (item, rest) = text.split_at(end.unwrap_or(text.len()));
+        let (item, rest) = end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, ""));
         self.rest = rest;
         Some(parse(item))
     }
@@ -130,9 +131,9 @@ impl<'a> Value<'a> {
                 at += 3;
                 return Some(Ok((high << 4 | low) as u8));
             }
-            let escape = &self.raw[at..];
+            let escape = part(self.raw, at..);
             at = bytes.len();
-            Some(Err(escape.char_indices().nth(3).map_or(escape, |(end, _)| &escape[..end])))
+            Some(Err(escape.char_indices().nth(3).map_or(escape, |(end, _)| part(escape, ..end))))
         })
     }
 }

@@ -50,4 +50,5 @@ pub mod bootargs;
 pub mod eventlog;
 pub mod line_editor;
 pub mod ring;
+mod text;
 pub mod words;

@@ -19,6 +19,7 @@
 
 mod keys;
 
+use crate::text::part;
 use core::fmt::Write;
 use heapless::{Deque, String};
 use keys::{Decoded, Key, Keys};
@@ -104,7 +105,7 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
         self.clear();
         self.prompt.clear();
         // Cannot fail: cut to what it takes.
-        let _ = self.prompt.push_str(&prompt[..prompt.floor_char_boundary(PROMPT)]);
+        let _ = self.prompt.push_str(part(prompt, ..prompt.floor_char_boundary(PROMPT)));
         self.draw(out);
     }
 
@@ -160,10 +161,10 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
             Key::KillToStart => self.kill(0, self.cursor, out),
             Key::KillToEnd => self.kill(self.cursor, self.line.len(), out),
             Key::KillWord => {
-                let word_end = self.line[..self.cursor].trim_end().len();
-                let start = self.line[..word_end].rfind(char::is_whitespace).map_or(0, |blank| {
+                let word_end = self.head().trim_end().len();
+                let start = part(&self.line, ..word_end).rfind(char::is_whitespace).map_or(0, |blank| {
                     // A blank may take several bytes.
-                    blank + self.line[blank..].chars().next().map_or(0, char::len_utf8)
+                    blank + part(&self.line, blank..).chars().next().map_or(0, char::len_utf8)
                 });
                 self.kill(start, self.cursor, out);
             }
@@ -244,12 +245,12 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
     /// Offset of the character before the cursor.
     #[inline(never)]
     fn before(&self) -> usize {
-        self.line[..self.cursor].char_indices().next_back().map_or(0, |(start, _)| start)
+        self.head().char_indices().next_back().map_or(0, |(start, _)| start)
     }
 
     /// Offset behind the character under the cursor.
     fn behind(&self) -> usize {
-        self.cursor + self.line[self.cursor..].chars().next().map_or(0, char::len_utf8)
+        self.cursor + part(&self.line, self.cursor..).chars().next().map_or(0, char::len_utf8)
     }
 
     #[inline(never)]
@@ -296,7 +297,7 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
         if from != to {
             self.killed.clear();
             // Cannot fail: a part of a line fits into a line.
-            let _ = self.killed.push_str(&self.line[from..to]);
+            let _ = self.killed.push_str(part(&self.line, from..to));
         }
         self.delete(from, to, out);
     }
@@ -312,15 +313,15 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
         // Cannot fail: the length was checked.
         let _ = self.line.push_str(text);
         self.cursor = self.line.len();
-        let _ = self.line.push_str(&old[to..]);
+        let _ = self.line.push_str(part(&old, to..));
         true
     }
 
     #[inline(never)]
     fn complete(&mut self, completer: &Completer<'_>, list: bool, out: &mut dyn Write) {
-        let head = &self.line[..self.cursor];
+        let head = self.head();
         let word_start = head.rfind(WORD_ENDS).map_or(0, |end| end + 1);
-        let word = &head[word_start..];
+        let word = part(head, word_start..);
         // What all candidates begin with.
         let mut common = String::<LINE>::new();
         let (mut count, mut widest) = (0, 0);
@@ -351,12 +352,12 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
         // A directory or an option wants more behind it, a finished word a blank.
         let finished = count == 1 && !common.ends_with(['/', '=']);
         let more = common.len() > word.len();
-        let addition = String::<LINE>::try_from(&common[word.len()..]).unwrap_or_default();
+        let addition = String::<LINE>::try_from(part(&common, word.len()..)).unwrap_or_default();
         self.listable = count > 1;
         if more {
             self.insert(&addition, out);
         }
-        if finished && self.line[self.cursor..].starts_with(' ') {
+        if finished && part(&self.line, self.cursor..).starts_with(' ') {
             self.go(self.cursor + 1, out);
         } else if finished {
             self.insert(" ", out);
@@ -367,11 +368,11 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
 
     /// Prints the candidates in columns, from the row's start to a row's start.
     fn list(&self, completer: &Completer<'_>, word_start: usize, widest: usize, out: &mut dyn Write) {
-        let head = &self.line[..self.cursor];
+        let head = self.head();
         let in_row = (self.columns / (widest + GAP)).max(1);
         let (mut in_this, mut padding) = (0, 0);
         completer(head, &mut |candidate| {
-            if !fits(candidate, &head[word_start..], LINE - word_start) {
+            if !fits(candidate, part(head, word_start..), LINE - word_start) {
                 return;
             }
             if in_this == in_row {
@@ -383,6 +384,11 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
             padding = (widest + GAP).saturating_sub(candidate.chars().count());
         });
         emit(out, format_args!("\r\n"));
+    }
+
+    /// The line in front of the cursor.
+    fn head(&self) -> &str {
+        part(&self.line, ..self.cursor)
     }
 
     fn prompt_columns(&self) -> usize {
@@ -398,7 +404,7 @@ impl<const LINE: usize, const HISTORY: usize> LineEditor<LINE, HISTORY> {
     /// The first character of the line that is shown, and the cursor's column.
     #[inline(never)]
     fn window(&self) -> (usize, usize) {
-        let at = self.line[..self.cursor].chars().count();
+        let at = self.head().chars().count();
         let start = at.saturating_sub(self.room());
         (start, self.prompt_columns() + at - start)
     }
@@ -418,8 +424,8 @@ fn fits(candidate: &str, word: &str, len: usize) -> bool {
 /// The part of `text` from its `start`-th character, at most `len` characters.
 fn cut(text: &str, start: usize, len: usize) -> &str {
     let offset = |text: &str, chars| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
-    let text = &text[offset(text, start)..];
-    &text[..offset(text, len)]
+    let text = part(text, offset(text, start)..);
+    part(text, ..offset(text, len))
 }
 
 /// A terminal that does not take the echo cannot be told so.

@@ -11,6 +11,7 @@ pub use numbers::{NumberError, Unit, parse_duration, parse_i64, parse_i64_in, pa
 
 mod numbers;
 
+use crate::text::part;
 use core::fmt;
 use heapless::{String, Vec};
 
@@ -57,7 +58,7 @@ impl<const BYTES: usize, const WORDS: usize> Words<BYTES, WORDS> {
 
     fn word(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
+        part(&self.text, start..self.ends[index])
     }
 
     fn clear(&mut self) {
@@ -237,7 +238,7 @@ impl<'a> Script<'a> {
             };
             words.push(char).map_err(located)?;
         }
-        if matches!(&self.text[start..self.at], "$?" | "\"$?\"") {
+        if matches!(part(self.text, start..self.at), "$?" | "\"$?\"") {
             words.text.truncate(words.text.len() - 2);
             fmt::write(&mut words.text, format_args!("{status}"))
                 .map_err(|_| SyntaxError { kind: SyntaxErrorKind::TooLong, at: start })?;
@@ -246,7 +247,7 @@ impl<'a> Script<'a> {
     }
 
     fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+        part(self.text, self.at..)
     }
 
     fn bump(&mut self) -> Option<char> {

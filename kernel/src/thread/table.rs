@@ -300,7 +300,7 @@ fn describe(thread: Ref, id: ThreadId) -> Info {
 pub(crate) fn name(text: &str) -> Name {
     let end = (0..=NAME_LEN.min(text.len())).rev().find(|&n| text.is_char_boundary(n)).unwrap_or(0);
     let mut name = Name::new();
-    let _ = name.push_str(&text[..end]);
+    let _ = name.push_str(text.get(..end).unwrap_or(""));
     name
 }
 
