@@ -74,6 +74,7 @@ impl fmt::Display for Site {
 }
 
 /// Whether this call site has not been let through within the last second. Bounded: a fixed number of sites.
+#[inline(never)]
 pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
     let saved = mask::save();
     let limiter: &Limiter = &LIMITER;
@@ -81,16 +82,16 @@ pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
     // SAFETY: the lock is held, interrupts are masked.
     let sites = unsafe { &mut *limiter.sites.get() };
     let now = hw::clock::ticks();
-    let slot = match sites.iter().position(|s| s.site.is_some_and(|l| core::ptr::eq(l, site))) {
-        Some(known) => known,
-        // The one that was let through longest ago makes room.
-        None => (0..SITES).min_by_key(|&n| sites[n].until).unwrap_or(0),
-    };
-    let known = sites[slot].site.is_some_and(|l| core::ptr::eq(l, site));
-    let pass = !known || now >= sites[slot].until;
-    if pass {
-        sites[slot] = Limited { site: Some(site), until: now + WINDOW_SECONDS * hw::clock::frequency() };
-    }
+    let is_it = |limited: &Limited| limited.site.is_some_and(|known| core::ptr::eq(known, site));
+    // If it is not known, the one that was let through longest ago makes room.
+    let slot = sites.iter_mut().min_by_key(|limited| (!is_it(limited), limited.until));
+    let pass = slot.is_none_or(|limited| {
+        let pass = !is_it(limited) || now >= limited.until;
+        if pass {
+            *limited = Limited { site: Some(site), until: now + WINDOW_SECONDS * hw::clock::frequency() };
+        }
+        pass
+    });
     limiter.lock.release();
     mask::restore(saved);
     pass

@@ -72,11 +72,13 @@ fn give_way_slow(q: &mut Inner, prev: Ref) -> Option<Ref> {
 }
 
 /// If the running thread is to leave this CPU, it goes to another one: who runs here then.
+#[inline(always)]
 pub(super) fn leaves(q: &mut Inner, prev: Ref) -> Option<Ref> {
     let traits = prev.traits.get();
-    if !traits.contains(Traits::LEAVES) {
-        return None;
-    }
+    if traits.contains(Traits::LEAVES) { leave(q, prev, traits) } else { None }
+}
+#[inline(never)]
+fn leave(q: &mut Inner, prev: Ref, traits: Traits) -> Option<Ref> {
     prev.traits.set(traits - Traits::LEAVES);
     super::smp::leaves(q, prev).then(|| {
         q.outgoing = Some(prev);

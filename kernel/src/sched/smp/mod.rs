@@ -39,6 +39,7 @@ use published::least_urgent;
 pub(super) use published::{Published, next_here, of_level, running_urgency};
 
 /// Takes the lock of a thread's home. Interrupts are masked.
+#[inline(never)]
 fn lock_home(t: Ref) -> (&'static PerCpu, &'static mut Inner) {
     loop {
         let cpu = t.home();

@@ -36,6 +36,7 @@ pub(in crate::sched) fn start_elsewhere(t: Ref) {
     make_ready_elsewhere(t, |state| state == State::New as u32);
 }
 
+#[inline(never)]
 fn make_ready_elsewhere(t: Ref, due: fn(u32) -> bool) -> bool {
     let (home, q) = lock_home(t);
     if !due(t.state.look()) {

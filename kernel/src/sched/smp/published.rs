@@ -77,6 +77,7 @@ pub(super) fn others(here: &PerCpu) -> impl Iterator<Item = &'static PerCpu> + u
 }
 
 /// The least urgent CPU of those that a thread may go to, if it is less urgent than `below`.
+#[inline(never)]
 pub(super) fn least_urgent(t: Ref, below: Urgency) -> Option<&'static PerCpu> {
     if t.is_pinned() {
         return None;
