@@ -118,23 +118,30 @@ impl<'a> Value<'a> {
 
     /// Each byte; the text of the first escape that is none, which is then the last item.
     fn bytes_checked(self) -> impl Iterator<Item = Result<u8, &'a str>> {
-        let bytes = self.raw.as_bytes();
         let mut at = 0;
-        core::iter::from_fn(move || {
-            let first = *bytes.get(at)?;
-            if first != b'%' {
-                at += 1;
-                return Some(Ok(first));
-            }
-            let digit = |i: usize| bytes.get(i).and_then(|byte| char::from(*byte).to_digit(16));
-            if let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) {
-                at += 3;
-                return Some(Ok((high << 4 | low) as u8));
-            }
-            let escape = part(self.raw, at..);
-            at = bytes.len();
-            Some(Err(escape.char_indices().nth(3).map_or(escape, |(end, _)| part(escape, ..end))))
-        })
+        core::iter::from_fn(move || self.byte(&mut at))
+    }
+
+    /// The byte at `at`, which goes on to the next one; none is left after an escape that is none.
+    #[inline(never)]
+    fn byte(self, at: &mut usize) -> Option<Result<u8, &'a str>> {
+        /// `%` and two digits.
+        const ESCAPE: usize = 3;
+        let bytes = self.raw.as_bytes();
+        let first = *bytes.get(*at)?;
+        if first != b'%' {
+            *at += 1;
+            return Some(Ok(first));
+        }
+        let digit = |i: usize| bytes.get(i).and_then(|byte| char::from(*byte).to_digit(16));
+        if let (Some(high), Some(low)) = (digit(*at + 1), digit(*at + 2)) {
+            *at += ESCAPE;
+            return Some(Ok((high << 4 | low) as u8));
+        }
+        let escape = part(self.raw, *at..);
+        *at = bytes.len();
+        let whole = (ESCAPE..escape.len()).find(|&end| escape.is_char_boundary(end));
+        Some(Err(whole.map_or(escape, |end| part(escape, ..end))))
     }
 }
 

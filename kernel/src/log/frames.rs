@@ -20,10 +20,39 @@ fn into(bytes: &mut Bytes) -> impl FnMut(&[u8]) + '_ {
     }
 }
 
-/// The record that is being encoded.
-struct Open<S> {
+/// A record that is being encoded.
+struct Record {
     encoder: Encoder,
     bytes: Bytes,
+}
+
+impl Record {
+    const fn new() -> Self {
+        Self { encoder: Encoder::new(), bytes: heapless::Vec::new() }
+    }
+    #[inline(never)]
+    fn begin(&mut self) {
+        self.bytes.clear();
+        self.encoder.start_frame(into(&mut self.bytes));
+    }
+    #[inline(never)]
+    fn write(&mut self, bytes: &[u8]) {
+        self.encoder.write(bytes, into(&mut self.bytes));
+    }
+    /// The whole record goes into the ring.
+    #[inline(never)]
+    fn end(&mut self) {
+        self.encoder.end_frame(into(&mut self.bytes));
+        let masked = irq_flags::Off::new();
+        percpu::this().log.ring.push(&self.bytes);
+        super::wake_console();
+        drop(masked);
+    }
+}
+
+/// A record, and who is in it.
+struct Open<S> {
+    record: Record,
     /// Keeps everybody out who would use this one too; `None`: there is no record.
     section: Option<S>,
 }
@@ -39,23 +68,15 @@ static CPUS: Cpus =
 
 impl<S> Open<S> {
     const fn new() -> Self {
-        Self { encoder: Encoder::new(), bytes: heapless::Vec::new(), section: None }
+        Self { record: Record::new(), section: None }
     }
     fn begin(&mut self, section: S) {
         self.section = Some(section);
-        self.bytes.clear();
-        self.encoder.start_frame(into(&mut self.bytes));
+        self.record.begin();
     }
-    fn write(&mut self, bytes: &[u8]) {
-        self.encoder.write(bytes, into(&mut self.bytes));
-    }
-    /// The whole record goes into the ring. The section, to be dropped last.
+    /// The section, to be dropped last.
     fn end(&mut self) -> Option<S> {
-        self.encoder.end_frame(into(&mut self.bytes));
-        let masked = irq_flags::Off::new();
-        percpu::this().log.ring.push(&self.bytes);
-        super::wake_console();
-        drop(masked);
+        self.record.end();
         self.section.take()
     }
 }
@@ -101,8 +122,8 @@ unsafe impl defmt::Logger for Logger {
     }
     unsafe fn write(bytes: &[u8]) {
         match masked() {
-            Some(open) => open.write(bytes),
-            None => thread().write(bytes),
+            Some(open) => open.record.write(bytes),
+            None => thread().record.write(bytes),
         }
     }
 }
