@@ -67,6 +67,9 @@ pub(crate) use switch::set_inherits;
 pub use verify::Broken;
 pub(crate) use verify::verify;
 
+/// Of a wait to the end. What the thread waits for is seen from `waits_for`.
+const NO_LIMITS: Limits = Limits::none("");
+
 /// A sleeping lock with priority inheritance, without data.
 pub(crate) struct RtMutex {
     word: OwnerWord<Word32>,
@@ -199,12 +202,12 @@ impl RtMutex {
     #[inline(never)]
     pub(crate) fn lock_slow(&self) {
         // Without limits it ends when the lock was taken.
-        let _ = self.wait::<false>(&Limits::none(self.class.name()), true);
+        let _ = self.wait::<false>(&NO_LIMITS, true);
     }
     /// As [`lock_slow`](Self::lock_slow); the thread keeps the state that it has announced (LK-02).
     #[inline(never)]
     pub(crate) fn lock_keeping_state(&self) {
-        let _ = sched::keeping_state(|| self.wait::<true>(&Limits::none(self.class.name()), true));
+        let _ = sched::keeping_state(|| self.wait::<true>(&NO_LIMITS, true));
     }
     /// Waits until the lock is the caller's, or a limit is met.
     ///
