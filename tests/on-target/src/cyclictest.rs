@@ -1,10 +1,9 @@
 //! How late does the most urgent thread wake up on the machine, under load, by preemption model? (TM-07)
 use crate::{support::us, table::test};
-use kernel::ThreadCx;
+use kernel::{ThreadCx, preempt};
 use shell::{
     cyclictest::{self, Options},
     load::{Kinds, Load},
-    preempt,
 };
 
 /// Longest latency of the FIFO-80 thread in nanoseconds, which are instructions here. What stands in its way at most are the
