@@ -20,6 +20,7 @@ pub mod atomic;
 pub mod balance;
 pub mod handshake;
 pub mod owner;
+pub mod rcu;
 pub mod readers;
 pub mod spin;
 pub mod wakeflag;
