@@ -1,7 +1,7 @@
 //! How does a thread keep bottom halves off its CPU for a while? (SI-04)
 //!
-//! Under `rt` and `rtb` disabling them is a lock: the first level takes its CPU's, which sleeps and lends priority, and pins the
-//! thread; further levels count. The section can be preempted. Who cannot sleep there, because preemption is off
+//! Under `rt` and `rtb` disabling them is a lock: the first level takes its CPU's, which sleeps and lends priority, pins the
+//! thread, and makes it an RCU reader; further levels count. The section can be preempted. Who cannot sleep there, because preemption is off
 //! already, only counts: nobody else of this CPU can come in between (Linux `kernel/softirq.c`, `__local_bh_disable_ip`).
 //! With boot argument `bh_lock=false` nobody takes the lock (Linux without `PREEMPT_RT_NEEDS_BH_LOCK`): the section pins and
 //! counts, and does not keep other threads out; what does is a lock of its own, as
@@ -13,7 +13,7 @@ use crate::sync::Pending;
 use crate::{
     context_check,
     cx::{SpinContext, SpinCx, Thread},
-    mask, model, percpu, preempt, report, sched,
+    mask, model, percpu, preempt, rcu, report, sched,
     sync::rtmutex::{Class, RtMutex},
     thread,
 };
@@ -111,6 +111,7 @@ fn enter() {
     let mine = &thread::current().bh;
     if mine.depth.get() == 0 {
         sched::pin();
+        rcu::enter();
         if !NO_LOCK.load(Relaxed) {
             lock(mine);
         }
@@ -120,7 +121,7 @@ fn enter() {
 /// The thread stays on its CPU.
 fn lock(mine: &Disabled) {
     let CpuBh(lock) = &percpu::this().bh;
-    if context_check::may_sleep() {
+    if context_check::may_block() {
         if !lock.try_fast() {
             lock.lock_keeping_state();
         }
@@ -141,6 +142,7 @@ fn leave() {
         if mine.locked.replace(false) {
             percpu::this().bh.0.unlock();
         }
+        rcu::leave();
         sched::unpin();
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     console,
     cx::ThreadCx,
     error::Result,
-    irq, latency, log, mask, model, percpu, report, sched, secondary,
+    irq, latency, log, mask, model, percpu, rcu, report, sched, secondary,
     sync::rtmutex,
     thread, time,
 };
@@ -168,7 +168,9 @@ fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine:
     }
     log::set_level(options.level);
     irq::start_reaper(cx)?;
+    rcu::start(cx)?;
     secondary::start(cx, &machine.cpus, machine.method);
+    rcu::start_callbacks(cx)?;
     #[cfg(target_os = "none")]
     record_boot(cx, board);
     console::start(cx, board)?;

@@ -1,5 +1,5 @@
 //! What was asked for at boot? Options from the boot arguments; a bad one is reported and ignored.
-use crate::{log::Severity, model, report};
+use crate::{log::Severity, model, rcu, report};
 use alloc::string::String;
 use hw::gic::End;
 use logic::bootargs::{Bootargs, Value};
@@ -97,6 +97,13 @@ pub(crate) fn parse(line: &'static str) -> Options {
             }
             "bh_lock" => false,
             "preempt" => model::choose(is),
+            key if key.starts_with("rcu_") => match rcu::set_option(key, arg.value) {
+                Some(known) => known,
+                None => {
+                    report::warn!("unknown boot argument {}, ignored", arg.key);
+                    continue;
+                }
+            },
             // For the application.
             "exec" | "test" | "lab" | "bound" => arg.value.is_some(),
             _ => {

@@ -36,6 +36,8 @@ pub enum Bug {
     RestoreLevel,
     /// Another top waiter of a lock without owner is not woken (RM-06).
     NoNewTop,
+    /// A reader that loses its CPU is not put on a list: no grace period waits for it (RC-01.5).
+    ReaderNotListed,
     /// Who gives up waiting leaves behind what it lent (RM-02.2, RM-07, RM-08).
     NoDeboost,
 }

@@ -9,10 +9,15 @@ use crate::{
 };
 use core::panic::Location;
 
-/// Whether sleeping is allowed: nothing disabled preemption or interrupts.
+/// Whether sleeping is allowed: nothing disabled preemption or interrupts, and no section of an RCU reader is open.
 #[inline(always)]
 pub(crate) fn may_sleep() -> bool {
     // In an interrupt they are masked.
+    thread::current().preempt.is_free() && mask::enabled()
+}
+/// Whether waiting is allowed for what sleeps under `rt` only, and for the heap: a reader may, too.
+#[inline(always)]
+pub(crate) fn may_block() -> bool {
     thread::current().preempt.own() == 0 && mask::enabled()
 }
 
@@ -51,7 +56,7 @@ pub(crate) fn might_wait() {
 /// interrupts.
 #[inline(always)]
 fn may_wait() -> bool {
-    if model::current().rt() { may_sleep() } else { may_spin() }
+    if model::current().rt() { may_block() } else { may_spin() }
 }
 fn may_spin() -> bool {
     let me = thread::current();
@@ -95,7 +100,16 @@ fn violation(site: &'static Location<'static>) {
     if !report::once_a_second(site) {
         return;
     }
-    let count = me.preempt.count();
+    let (count, readers) = (me.preempt.count(), me.preempt.readers());
+    if readers != 0 && may_block() {
+        report::warn!(
+            "voluntary context switch in an RCU reader section, depth {}, at {} by {}",
+            readers,
+            report::Site(Some(site)),
+            me.name()
+        );
+        return;
+    }
     if may_sleep() {
         report::warn!(
             "blocking operation when state is not Running ({:?}), called at {} by {}",
@@ -107,11 +121,12 @@ fn violation(site: &'static Location<'static>) {
     }
     report::warn!(
         "sleeping function called from invalid context at {}: in_atomic {}, irqs_disabled {}, preempt count {:#x}, \
-         rcu depth 0, thread {}, preemption disabled at {}",
+         rcu depth {}, thread {}, preemption disabled at {}",
         report::Site(Some(site)),
         u8::from(count.in_atomic()),
         u8::from(!mask::enabled()),
         count.0,
+        readers,
         me.name(),
         report::Site(me.preempt.site())
     );

@@ -100,7 +100,7 @@ pub fn usage(cx: &mut ThreadCx) -> (Usage, Usage) {
 
 /// Whether the heap may be used here; says what is wrong if not.
 fn allowed(what: &str) -> bool {
-    if !HEAP.threads.load(Relaxed) || context_check::may_sleep() {
+    if !HEAP.threads.load(Relaxed) || context_check::may_block() {
         return true;
     }
     if preempt::context::in_hardirq() {
@@ -115,9 +115,9 @@ fn with<R>(f: impl FnOnce(&mut Heaps) -> R) -> R {
         // SAFETY: the boot CPU alone.
         return f(unsafe { &mut *HEAP.heaps.get() });
     }
-    // `allowed` found that sleeping is possible here.
+    // `allowed` found that waiting is possible here; in a section of a spinlock or a reader it keeps the state.
     if !HEAP.lock.try_fast() {
-        HEAP.lock.lock_slow();
+        HEAP.lock.lock_keeping_state();
     }
     // SAFETY: the lock is held.
     let result = f(unsafe { &mut *HEAP.heaps.get() });

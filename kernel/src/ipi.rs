@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     irq::{self, gic},
     percpu::{self, MAX_CPUS, PerCpu, online},
-    sched, trace,
+    rcu, sched, trace,
 };
 use hw::gic::GicError;
 use logic::cpus::CpuSet;
@@ -107,7 +107,10 @@ pub(crate) fn interrupt(intid: u32, cx: &mut HardIrqCx<'_>) {
     irq::count(intid);
     match Ipi::of(intid) {
         // The end of this interrupt does the rest.
-        Some(Ipi::Resched) => sched::resched_interrupt(),
+        Some(Ipi::Resched) => {
+            rcu::asked();
+            sched::resched_interrupt();
+        }
         Some(Ipi::CallFn) => call::serve(cx),
         Some(Ipi::Stop) => stop::asked(),
         Some(Ipi::Backtrace) => backtrace::asked(),

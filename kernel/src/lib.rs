@@ -51,6 +51,7 @@ pub mod model;
 pub mod percpu;
 pub mod pool;
 pub mod preempt;
+pub mod rcu;
 pub mod report;
 pub mod sched;
 mod secondary;

@@ -5,7 +5,7 @@
 use crate::{
     bh,
     cx::{AtomicCx, PinnedAt},
-    irq, log, sched, time,
+    irq, log, rcu, sched, time,
 };
 use core::cell::Cell;
 use hw::{
@@ -36,6 +36,8 @@ pub struct PerCpu {
     pub(crate) log: log::CpuLog,
     /// Bottom halves.
     pub(crate) bh: bh::CpuBh,
+    /// Grace periods and callbacks.
+    pub(crate) rcu: rcu::CpuRcu,
     /// The ordinary handler that runs in its interrupt.
     pub(crate) ordinary: irq::CpuOrdinary,
     /// Times that it went to wait for an interrupt.
@@ -60,6 +62,7 @@ impl PerCpu {
             redistributor: Cell::new(None),
             log: log::CpuLog::new(),
             bh: bh::CpuBh::new(),
+            rcu: rcu::CpuRcu::new(),
             ordinary: irq::CpuOrdinary::new(),
             waits: core::sync::atomic::AtomicU64::new(0),
             #[cfg(any(feature = "latency", not(target_os = "none")))]

@@ -21,21 +21,66 @@ pub use model::current as model;
 /// A thread's own word, changed by the CPU that runs it and by interrupts on that CPU, which leave it as they found it.
 #[repr(C)]
 pub(crate) struct Preempt {
-    count: AtomicU32,
+    sections: Sections,
     /// Not 0: somebody more urgent is ready.
     resched: AtomicU32,
+    /// What the end of its outermost section as a reader has to see to.
+    special: AtomicU32,
     /// Where the count left 0, for reports.
     site: AtomicPtr<Location<'static>>,
 }
 
+/// Side by side, so that one look tells whether both are 0.
+#[repr(C, align(8))]
+struct Sections {
+    count: AtomicU32,
+    /// How deep it is in sections of RCU readers.
+    readers: AtomicU32,
+}
+
 impl Preempt {
     pub(crate) const fn new(depth: u32) -> Self {
-        Self { count: AtomicU32::new(depth), resched: AtomicU32::new(0), site: AtomicPtr::new(core::ptr::null_mut()) }
+        Self {
+            sections: Sections { count: AtomicU32::new(depth), readers: AtomicU32::new(0) },
+            resched: AtomicU32::new(0),
+            special: AtomicU32::new(0),
+            site: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+    /// Whether the running thread has disabled nothing, and is no reader.
+    #[inline(always)]
+    pub(crate) fn is_free(&self) -> bool {
+        // SAFETY: eight bytes, aligned, of two words that only this CPU changes while their thread runs, so that it does not race.
+        unsafe { (&raw const self.sections).cast::<u64>().read() == 0 }
+    }
+    /// How deep it is in sections of RCU readers.
+    #[inline(always)]
+    pub(crate) fn readers(&self) -> u32 {
+        self.sections.readers.load(Relaxed)
+    }
+    #[inline(always)]
+    pub(crate) fn set_readers(&self, depth: u32) {
+        self.sections.readers.store(depth, Relaxed);
+    }
+    /// What the end of the outermost of them has to see to.
+    #[inline(always)]
+    pub(crate) fn special(&self) -> u32 {
+        self.special.load(Relaxed)
+    }
+    /// Interrupts are masked.
+    pub(crate) fn add_special(&self, what: u32) {
+        self.special.store(self.special() | what, Relaxed);
+    }
+    /// Interrupts are masked.
+    pub(crate) fn take_special(&self) -> u32 {
+        let special = self.special();
+        self.special.store(0, Relaxed);
+        special
     }
     /// The thread's own part of the count: whether it may be switched away from.
     #[inline(always)]
     pub(crate) fn own(&self) -> u32 {
-        self.count.load(Relaxed)
+        self.sections.count.load(Relaxed)
     }
     /// The whole count. That an interrupt is being served need not be counted: the stack pointer in use tells.
     pub(crate) fn count(&self) -> Count {
@@ -43,7 +88,7 @@ impl Preempt {
     }
     /// Forces the count: a leak was found and reported.
     pub(crate) fn restore(&self, count: Count) {
-        self.count.store(count.0, Relaxed);
+        self.sections.count.store(count.0, Relaxed);
     }
     #[inline(always)]
     pub(crate) fn resched_wanted(&self) -> bool {
@@ -60,7 +105,7 @@ impl Preempt {
     /// Not 0 if the running thread should switch, and nothing that it has disabled forbids it.
     #[inline(always)]
     pub(crate) fn switch_due(&self) -> u32 {
-        if self.count.load(Relaxed) == 0 { self.resched.load(Relaxed) } else { 0 }
+        if self.sections.count.load(Relaxed) == 0 { self.resched.load(Relaxed) } else { 0 }
     }
     /// Not 0 if the running thread is to be preempted here, where it did not ask for it: the model allows it, nothing that it
     /// has disabled forbids it, and it is due. Interrupts are enabled, or about to be.
@@ -70,10 +115,10 @@ impl Preempt {
         if due != 0 && !model::current().is_preemptible() { 0 } else { due }
     }
     /// Whether a more urgent thread that becomes ready preempts the running one at once, interrupts permitting: with a
-    /// preemption due already, somebody else may be more urgent still.
+    /// preemption due already, somebody else may be more urgent still. A reader has something to do before.
     #[inline(always)]
     pub(crate) fn gives_way_at_once(&self) -> bool {
-        self.own() == 0 && !self.resched_wanted() && model::current().is_preemptible()
+        self.is_free() && !self.resched_wanted() && model::current().is_preemptible()
     }
     /// Where preemption was disabled, if it is.
     pub(crate) fn site(&self) -> Option<&'static Location<'static>> {
@@ -111,11 +156,11 @@ impl Drop for Off {
 #[track_caller]
 fn enter() {
     let word = &thread::current().preempt;
-    let count = word.count.load(Relaxed);
+    let count = word.sections.count.load(Relaxed);
     if count & 0xff >= logic::preempt::DEPTH_WARN - 1 {
         deep(word);
     }
-    word.count.store(count + 1, Relaxed);
+    word.sections.count.store(count + 1, Relaxed);
     if count == 0 {
         word.site.store(core::ptr::from_ref(Location::caller()).cast_mut(), Relaxed);
         tell::preempt_off(Site::here());
@@ -127,7 +172,7 @@ fn enter() {
 fn leave(site: Site) {
     compiler_fence(SeqCst);
     let word = &thread::current().preempt;
-    let count = word.count.load(Relaxed);
+    let count = word.sections.count.load(Relaxed);
     if count & 0xff == 0 {
         report::warn!("preempt_enable without preempt_disable, count {:#x}", count);
         return;
@@ -135,7 +180,7 @@ fn leave(site: Site) {
     if count == 1 {
         tell::preempt_on(site);
     }
-    word.count.store(count - 1, Relaxed);
+    word.sections.count.store(count - 1, Relaxed);
     if count == 1 && word.resched_wanted() && model::current().is_preemptible() {
         sched::preempt_if_enabled();
     }
@@ -146,7 +191,7 @@ pub(crate) fn bh_disable() {
     let word = &thread::current().preempt;
     match word.count().bh_disable() {
         (_, Some(_)) => report::bug!("preempt count overflow"),
-        (count, None) => word.count.store(count.0 & !HARDIRQ, Relaxed),
+        (count, None) => word.sections.count.store(count.0 & !HARDIRQ, Relaxed),
     }
     compiler_fence(SeqCst);
 }
@@ -156,7 +201,7 @@ pub(crate) fn bh_enable() {
     let word = &thread::current().preempt;
     match word.count().bh_enable() {
         (_, Some(_)) => report::warn!("bottom halves enabled without a disable"),
-        (count, None) => word.count.store(count.0 & !HARDIRQ, Relaxed),
+        (count, None) => word.sections.count.store(count.0 & !HARDIRQ, Relaxed),
     }
     if word.preempt_due() != 0 {
         sched::preempt_if_enabled();

@@ -57,6 +57,10 @@ kinds! {
     LOCK_ACQUIRE = 19, "lock_acquire";
     /// A lock is left to its waiters: a = owner, b = top waiter.
     LOCK_RELEASE = 20, "lock_release";
+    /// A grace period begins: a = its number.
+    RCU_BEGIN = 21, "rcu_gp_start";
+    /// Grace periods have ended: a = how many since boot.
+    RCU_END = 22, "rcu_gp_end";
 }
 
 #[cfg(any(feature = "trace", not(target_os = "none")))]

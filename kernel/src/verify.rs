@@ -9,11 +9,10 @@
 //! | `sync::wait` | each waiter stands where its level says |
 //! | `sync::robust` | each thread owns the robust mutexes that it holds |
 //! | `sync::rtmutex` | locks, their owners and waiters; each level is what policy and donors make |
-//!
-//! Read-side sections come here with them.
+//! | `rcu` | readers that lost their CPU stand in a list |
 use crate::{
     cx::ThreadCx,
-    irq, percpu, sched, sync,
+    irq, percpu, rcu, sched, sync,
     thread::{self, Name},
     time,
 };
@@ -43,6 +42,13 @@ pub enum Violation {
         /// What does not hold.
         rule: &'static str,
     },
+    /// Of a thread that is or was an RCU reader.
+    Reader {
+        /// Its name.
+        thread: Name,
+        /// What does not hold.
+        broken: rcu::Broken,
+    },
     /// Of a thread that waits for a lock with inheritance, or owns one.
     Inheritance {
         /// Its name.
@@ -60,6 +66,7 @@ impl fmt::Display for Violation {
             Violation::Timers { cpu, rule } => write!(f, "CPU {cpu}: {rule}"),
             Violation::Threads(rule) => f.write_str(rule),
             Violation::Waiter { thread, rule } => write!(f, "{thread}: {rule}"),
+            Violation::Reader { thread, broken } => write!(f, "{thread}: {broken}"),
             Violation::Inheritance { thread, broken } => write!(f, "{thread}: {broken}"),
         }
     }
@@ -82,6 +89,9 @@ pub fn all(cx: &mut ThreadCx) -> Result<(), Violation> {
     for t in (0..thread::table::slots()).filter_map(thread::table::at) {
         if let Some(rule) = t.waiting.verify(t) {
             return Err(Violation::Waiter { thread: t.identity().name.clone(), rule });
+        }
+        if let Err(broken) = rcu::verify(t) {
+            return Err(Violation::Reader { thread: t.identity().name.clone(), broken });
         }
         if let Err(broken) = sync::rtmutex::verify(t).and_then(|()| sync::robust::verify(t)) {
             return Err(Violation::Inheritance { thread: t.identity().name.clone(), broken });

@@ -212,7 +212,7 @@ fn inherit_on_several(thread: Ref, level: Level) {
 /// thing in the caller's section: one lock of the run queue for both, and for the switch, if the woken one outranks it then.
 #[inline(always)]
 pub(crate) fn hand_over<G>(me: Ref, level: Option<Level>, locked: G, woken: Ref, section: &Off) {
-    if me.preempt.own() == 0 && section.will_enable() && super::is_alone() && model::current().is_preemptible() {
+    if me.preempt.is_free() && section.will_enable() && super::is_alone() && model::current().is_preemptible() {
         // SAFETY: interrupts are masked; `wake_or_switch` unlocks, or the next thread.
         let q = unsafe { percpu::this().runqueue.lock() };
         if let Some(level) = level {

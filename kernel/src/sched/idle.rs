@@ -34,7 +34,7 @@ pub(crate) fn run() -> ! {
         waits.store(waits.load(Relaxed) + 1, Relaxed);
         trace::record(trace::IDLE, 0, 0);
         tell::pause(Site::here());
-        hw::cpu::wait_for_interrupt();
+        percpu::this().rcu.outside(hw::cpu::wait_for_interrupt);
         tell::resume(Site::here());
         mask::enable();
     }

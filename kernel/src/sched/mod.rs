@@ -15,7 +15,7 @@ use crate::{
     bugs::{self, Bug},
     mask, model,
     percpu::{self, PerCpu},
-    report,
+    rcu, report,
     sync::raw::SpinWord,
     thread::{self, Ref, State, Traits},
     time, trace,
@@ -251,6 +251,15 @@ fn take_next(q: &mut Inner) -> Ref {
     }
 }
 
+/// The running thread is about to give the CPU away of its own accord, and has disabled something or is a reader: which it may be
+/// where it waits for what sleeps under `rt` only.
+#[cold]
+fn must_be_reader(prev: Ref, saved: mask::Saved) {
+    if prev.preempt.own() != 0 || !saved.was_enabled() {
+        atomic_bug();
+    }
+}
+
 #[cold]
 fn atomic_bug() -> ! {
     let t = thread::current();
@@ -280,9 +289,21 @@ fn gives_way(prev: Ref) {
 pub(crate) fn block() {
     let prev = Ref(thread::current());
     let saved = mask::save();
-    if prev.preempt.own() != 0 || !saved.was_enabled() {
-        atomic_bug();
+    if prev.preempt.is_free() && saved.was_enabled() {
+        block_masked::<false>(prev);
+    } else {
+        must_be_reader(prev, saved);
+        block_reader(prev);
     }
+    mask::restore(saved);
+}
+#[cold]
+#[inline(never)]
+fn block_reader(prev: Ref) {
+    block_masked::<true>(prev);
+}
+#[inline(always)]
+fn block_masked<const READS: bool>(prev: Ref) {
     let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.
     let q = unsafe { CpuQueue::lock_own(cpu) };
@@ -292,11 +313,13 @@ pub(crate) fn block() {
         unsafe { cpu.runqueue.unlock() };
     } else {
         gives_way(prev);
+        if READS {
+            rcu::switched_out(prev);
+        }
         let next = take_next(q);
         // SAFETY: interrupts masked, queue locked, `next` taken out.
         unsafe { switch(q, prev, prev.traits.get(), next) };
     }
-    mask::restore(saved);
 }
 
 /// The running thread lets its equals go first.
@@ -304,8 +327,9 @@ pub(crate) fn block() {
 pub(crate) fn yield_now() {
     let prev = Ref(thread::current());
     let saved = mask::save();
-    if prev.preempt.own() != 0 || !saved.was_enabled() {
-        atomic_bug();
+    if !prev.preempt.is_free() || !saved.was_enabled() {
+        must_be_reader(prev, saved);
+        rcu::switched_out(prev);
     }
     let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.

@@ -2,7 +2,7 @@
 use super::{CpuQueue, Inner, finish_switch, prepare_switch};
 use crate::{
     latency::{Site, tell},
-    mask, percpu,
+    mask, percpu, rcu,
     thread::{self, Ref, State, Traits},
 };
 use hw::upcall::Switch;
@@ -26,6 +26,9 @@ pub(super) fn prepare_preemption() -> Option<(Ref, Ref)> {
     };
     if next.is_some() {
         stay_ready(prev);
+        if prev.preempt.readers() != 0 {
+            rcu::switched_out(prev);
+        }
     } else {
         // SAFETY: taken above.
         unsafe { cpu.runqueue.unlock() };

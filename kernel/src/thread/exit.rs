@@ -3,7 +3,7 @@ use crate::{
     bh,
     cx::ThreadCx,
     preempt::Balance,
-    sched,
+    rcu, sched,
     sync::{robust, rtmutex},
     thread::{self, Ref},
 };
@@ -19,6 +19,7 @@ pub fn exit(cx: &mut ThreadCx) -> ! {
     Balance::begin_with(logic::preempt::Count(0)).end(me, me.name());
     me.spins.clear();
     bh::check_exit();
+    rcu::check_exit(me);
     sched::check_exit();
     robust::leave_to_next();
     rtmutex::check_exit(Ref(me));

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     percpu::{self, PerCpu},
     preempt::Preempt,
+    rcu,
     sync::{
         robust::Holds,
         rtmutex::{Inheritance, Reads},
@@ -173,6 +174,9 @@ pub struct Thread {
     /// What it holds for reading; its own.
     pub(crate) reads: Reads,
 
+    // Under RCU's lock.
+    pub(crate) rcu_place: rcu::Place,
+
     // Its own, and the timer's interrupt.
     pub(crate) sleep: TimerCore,
     /// Bits of [`signal`].
@@ -247,6 +251,7 @@ impl Thread {
             kept_state: Cell::new(State::Running as u32),
             inheritance: Inheritance::new(),
             reads: Reads::new(),
+            rcu_place: rcu::Place::new(),
             waiting: Waiting::new(),
             sleep: TimerCore::new(OnExpiry::WakeSleeper),
             signals: AtomicU32::new(0),

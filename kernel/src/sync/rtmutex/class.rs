@@ -13,6 +13,8 @@ pub(crate) enum Class {
     Bh,
     RwLock,
     RwSemaphore,
+    /// What an RCU reader owns that is lent priority.
+    Rcu,
 }
 impl Class {
     pub(crate) const fn name(self) -> &'static str {
@@ -24,11 +26,12 @@ impl Class {
             Class::Bh => "bh",
             Class::RwLock => "rwlock",
             Class::RwSemaphore => "rw-semaphore",
+            Class::Rcu => "rcu",
         }
     }
     /// Whether it is what spins under the other models, so that its waiters keep their state.
     pub(super) const fn is_spinning(self) -> bool {
-        !matches!(self, Class::Mutex | Class::RobustMutex | Class::RwSemaphore)
+        !matches!(self, Class::Mutex | Class::RobustMutex | Class::RwSemaphore | Class::Rcu)
     }
     pub(super) const fn steal(self) -> Steal {
         if self.is_spinning() { Steal::Lateral } else { Steal::Higher }

@@ -57,6 +57,7 @@ mod race_rw;
 mod race_sched;
 mod race_timer;
 mod race_wait;
+mod rcu;
 mod reference;
 mod reports;
 mod rm_boost;

@@ -1,0 +1,212 @@
+//! What do all CPUs share, and who may change it?
+//!
+//! One raw lock for all of it, held for a few steps. It comes after a run queue's lock, because a reader is put on its list at a
+//! switch; so nobody is woken while it is held. The number of the grace period is kept outside as well, for whoever only asks.
+use super::{reader::special, thread as gp};
+use crate::{
+    atomic_word::Word32,
+    cx::Irq,
+    irq_flags::Off,
+    percpu::{self, MAX_CPUS},
+    sync::raw::RawSpinLock,
+    thread::{self, Ref},
+    time::{self, Instant},
+    trace,
+};
+use core::cell::Cell;
+use hw::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use logic::{
+    cpus::CpuSet,
+    list::{Linked, Links},
+    rcu::{Activity, Blocked, GracePeriod, Needed, OnBlocked, Progress, Seen, Seq},
+};
+
+/// A CPU's part.
+pub(crate) struct CpuRcu {
+    /// Whether it runs anything.
+    pub(super) activity: Activity<Word32>,
+    /// It is to say whether it is outside of every section: in the interrupt that follows.
+    pub(super) asked: AtomicBool,
+    pub(super) callbacks: super::callbacks::CpuCallbacks,
+}
+impl CpuRcu {
+    pub(crate) const fn new() -> Self {
+        Self {
+            activity: Activity::new(Word32::new(1)),
+            asked: AtomicBool::new(false),
+            callbacks: super::callbacks::CpuCallbacks::new(),
+        }
+    }
+    /// This CPU waits for an interrupt in `wait`, which it takes afterwards. Interrupts are masked.
+    #[inline(always)]
+    pub(crate) fn outside(&self, wait: impl FnOnce()) {
+        self.activity.enter_wait();
+        wait();
+        self.activity.leave_wait();
+    }
+}
+
+/// A thread's part: its place among readers that lost their CPU.
+pub(crate) struct Place {
+    links: Links<Ref>,
+    side: Cell<u8>,
+}
+impl Place {
+    pub(crate) const fn new() -> Self {
+        Self { links: Links::new(), side: Cell::new(0) }
+    }
+}
+impl Linked<OnBlocked> for Ref {
+    fn links(&self) -> &Links<Self> {
+        &self.0.rcu_place.links
+    }
+}
+impl Blocked for Ref {
+    fn side(&self) -> &Cell<u8> {
+        &self.0.rcu_place.side
+    }
+}
+
+/// What the lock guards.
+pub(super) struct State {
+    pub grace: GracePeriod<Ref>,
+    /// The latest grace period that somebody asked for, and the latest that is to be hurried.
+    pub wanted: Needed,
+    pub hurried: Needed,
+    /// What was seen of each CPU that the grace period waits for.
+    seen: [Option<Seen>; MAX_CPUS],
+    /// When the grace period in progress began.
+    pub began: Instant,
+    pub boost: super::boost::Boost,
+}
+
+hw::global! {
+    static STATE: RawSpinLock<State, Irq> = RawSpinLock::new(State {
+        grace: GracePeriod::new(),
+        wanted: Needed::from_raw(Seq::START.raw()),
+        hurried: Needed::from_raw(Seq::START.raw()),
+        seen: [None; MAX_CPUS],
+        began: Instant::from_ns(0),
+        boost: super::boost::Boost::new(),
+    });
+    /// The number of the grace period.
+    static SEQ: AtomicU64 = AtomicU64::new(Seq::START.raw());
+}
+
+/// Runs `f` under the lock. It must not wake anybody.
+pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    let off = Off::new();
+    let mut state = STATE.lock_in(off.cx());
+    let before = state.grace.seq();
+    let result = f(&mut state);
+    let now = state.grace.seq();
+    if now != before {
+        SEQ.store(now.raw(), Release);
+        let begun = now.is_in_progress();
+        trace::record(if begun { trace::RCU_BEGIN } else { trace::RCU_END }, now.ended(), 0);
+    }
+    drop(state);
+    drop(off);
+    result
+}
+
+/// The number of the grace period. Whoever finds that one has ended sees what its readers did.
+#[inline(always)]
+pub(super) fn seq() -> Seq {
+    Seq::from_raw(SEQ.load(Acquire))
+}
+/// What is to be reached so that whatever the caller has taken away is nobody's any more.
+#[inline(always)]
+pub(super) fn needed() -> Needed {
+    Activity::<Word32>::before_looking();
+    seq().needed()
+}
+
+impl State {
+    /// The CPUs that may be in a section: those that run something, but for this one, whose thread is in none.
+    fn running(&mut self) -> CpuSet {
+        Activity::<Word32>::before_looking();
+        let this = percpu::this().id.get();
+        let mut running = CpuSet::EMPTY;
+        for cpu in percpu::online().without(this).iter() {
+            let seen = percpu::area(cpu).rcu.activity.look();
+            self.seen[cpu] = Some(seen);
+            if !seen.is_outside() {
+                running = running.with(cpu);
+            }
+        }
+        running
+    }
+    /// Begins a grace period. Called by a thread that is in no section.
+    pub(super) fn begin(&mut self) -> Progress {
+        self.began = time::now();
+        // The number first: who takes something away from now on needs the next one.
+        let running = self.running();
+        self.grace.begin(running)
+    }
+    /// A grace period passes at once if nobody is there to wait for. Called by a thread that is in no section.
+    pub(super) fn pass(&mut self) -> bool {
+        self.running().is_empty() && self.grace.pass()
+    }
+    /// Looks once more at the CPUs that are waited for: who has waited for an interrupt meanwhile was outside.
+    pub(super) fn look_again(&mut self) -> Progress {
+        let mut progress = Progress::None;
+        for cpu in self.grace.waits_for().iter() {
+            let now = percpu::area(cpu).rcu.activity.look();
+            if self.seen[cpu].is_some_and(|before| now.was_outside_since(before)) {
+                progress = self.grace.quiescent(cpu);
+            }
+        }
+        progress
+    }
+    /// Whether somebody waits for a grace period that has not passed yet.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.wanted.is_reached(self.grace.seq())
+    }
+    /// Whether the grace period in progress is to be hurried.
+    pub(super) fn is_hurried(&self) -> bool {
+        !self.hurried.is_reached(self.grace.seq())
+    }
+}
+
+/// Asks for a grace period, and for haste if `hurry`. From any context.
+pub(super) fn request(needed: Needed, hurry: bool) {
+    let news = with(|state| {
+        let (wanted, hurried) = (state.wanted, state.hurried);
+        state.wanted = needed.later(wanted);
+        if hurry {
+            state.hurried = needed.later(hurried);
+        }
+        state.wanted != wanted || state.hurried != hurried
+    });
+    if news {
+        gp::tell();
+    }
+}
+
+/// Whoever sent the interrupt that this CPU serves may want to know whether it is outside of every section (RC-11).
+#[inline(always)]
+pub(crate) fn asked() {
+    if percpu::this().rcu.asked.load(Relaxed) {
+        answer();
+    }
+}
+/// The thread that was interrupted is outside unless it has disabled something or is in a section of its own. A section that is in
+/// a list speaks for itself: the CPU is outside of every other one.
+#[inline(never)]
+fn answer() {
+    let here = percpu::this();
+    here.rcu.asked.store(false, Relaxed);
+    let me = &thread::current().preempt;
+    if me.own() != 0 {
+        return;
+    }
+    if me.readers() != 0 && me.special() & special::BLOCKED == 0 {
+        me.add_special(special::ASKED);
+    } else if with(|state| state.grace.quiescent(here.id.get())) == Progress::Ended {
+        gp::tell();
+    }
+}

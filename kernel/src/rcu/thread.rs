@@ -1,0 +1,140 @@
+//! Who begins a grace period, and asks CPUs that run? The thread `rcu_gp` (RC-08, RC-11).
+//!
+//! Without anybody to wait for, a grace period ends as it begins, and no timer is armed. Otherwise CPUs that run get a tick's time to
+//! come to an idle moment of their own or to be switched; then they are asked, by an interrupt, and again each tick until they
+//! have answered: one that has disabled preemption or interrupts cannot. With haste they are asked at once.
+use super::{boost, callbacks, options, stall, state, wait};
+use crate::{
+    cx::ThreadCx,
+    error::Result,
+    ipi,
+    irq_flags::Off,
+    percpu,
+    sync::{WaitQueue, wait::Limits},
+    thread::{Builder, Kind},
+    time::{self, Instant},
+};
+use core::time::Duration;
+use hw::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
+use logic::rcu::Progress;
+
+/// How long CPUs are left alone, and how long between two questions.
+pub(super) const TICK: Duration = Duration::from_millis(4);
+
+hw::global! {
+    static GATE: WaitQueue = WaitQueue::named("rcu_gp");
+    /// There is something to look at.
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    /// The thread exists.
+    static STARTED: AtomicBool = AtomicBool::new(false);
+}
+
+/// Makes the thread look. From any context, but under no run queue's lock.
+pub(super) fn tell() {
+    TOLD.store(true, SeqCst);
+    let off = Off::new();
+    let _ = GATE.wake_one(off.cx());
+    drop(off);
+}
+/// Whether the thread was told and has not looked yet.
+pub(super) fn is_told() -> bool {
+    TOLD.load(Relaxed)
+}
+/// Whether grace periods have anybody to make them.
+pub(super) fn is_started() -> bool {
+    STARTED.load(Relaxed)
+}
+
+/// Starts the threads that make grace periods.
+pub(crate) fn start(cx: &mut ThreadCx) -> Result<()> {
+    let policy = options::kthread_policy();
+    stall::set_up(cx);
+    Builder::new("rcu_gp").kind(Kind::Service).policy(policy).spawn(cx, body)?;
+    Builder::new("rcu_boost").kind(Kind::Service).policy(policy).spawn(cx, boost::body)?;
+    STARTED.store(true, Relaxed);
+    Ok(())
+}
+
+fn body(cx: &mut ThreadCx) {
+    loop {
+        until_told(cx, None);
+        // One may have passed without this thread.
+        passed(cx);
+        while state::with(|state| state.is_wanted()) {
+            one(cx);
+            passed(cx);
+        }
+    }
+}
+
+/// Whoever waited for a grace period learns that it has passed.
+fn passed(cx: &mut ThreadCx) {
+    wait::passed(cx);
+    callbacks::passed();
+}
+
+/// Waits until there is something to look at, or until a moment.
+fn until_told(cx: &mut ThreadCx, deadline: Option<Instant>) {
+    let limits = Limits { deadline, ..Limits::none("rcu_gp") };
+    // That the time is up is something to look at as well.
+    let _ = GATE.wait(cx, limits, |_| TOLD.swap(false, SeqCst).then_some(()));
+}
+
+/// A grace period from its beginning to its end.
+fn one(cx: &mut ThreadCx) {
+    let (progress, began) = state::with(|state| (state.begin(), state.began));
+    if progress == Progress::Ended {
+        return;
+    }
+    stall::watch(cx, began);
+    let mut ask_at = began.saturating_add(TICK);
+    loop {
+        let now = time::now();
+        let Some(open) = look(now, &mut ask_at) else { break };
+        until_told(cx, open.again);
+    }
+    stall::over(cx);
+}
+
+/// A grace period that goes on.
+struct Open {
+    /// When to look again though nothing was told.
+    again: Option<Instant>,
+}
+
+/// Does what is due; `None` if the grace period has ended.
+fn look(now: Instant, ask_at: &mut Instant) -> Option<Open> {
+    let (hurried, seq, waits_for, holds, began) = state::with(|state| {
+        let _ = state.look_again();
+        let holds = state.grace.holding().next().is_some();
+        (state.is_hurried(), state.grace.seq(), state.grace.waits_for(), holds, state.began)
+    });
+    if !seq.is_in_progress() {
+        return None;
+    }
+    let mut again = None;
+    let mut not_later = |at: Instant| again = Some(again.map_or(at, |other: Instant| other.min(at)));
+    if !waits_for.is_empty() {
+        if hurried || now >= *ask_at {
+            for cpu in waits_for.iter() {
+                let cpu = percpu::area(cpu);
+                cpu.rcu.asked.store(true, Relaxed);
+                ipi::resched(cpu);
+            }
+            *ask_at = now.saturating_add(TICK);
+        }
+        not_later(*ask_at);
+    }
+    if holds && let Some(delay) = options::boost_delay() {
+        let due = if hurried { began } else { began.saturating_add(delay) };
+        if now >= due {
+            boost::begin(seq);
+        } else {
+            not_later(due);
+        }
+    }
+    Some(Open { again })
+}

@@ -1,0 +1,37 @@
+//! Does what RCU knows of readers agree with them?
+use super::{reader::special, state};
+use crate::{sched, thread::Ref};
+use core::fmt;
+
+/// What does not hold of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// It is in a section, does not run, and stands in no list.
+    Unlisted,
+    /// It stands in a list and is in no section.
+    Stale,
+    /// It stands in a list and does not know, or the other way round.
+    Unmarked,
+}
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unlisted => "in an RCU section without its CPU, and in no list of readers",
+            Self::Stale => "among RCU readers that lost their CPU, but in no section",
+            Self::Unmarked => "its mark does not say whether it is among RCU readers that lost their CPU",
+        })
+    }
+}
+
+/// For moments at which nothing changes.
+pub(crate) fn verify(thread: Ref) -> Result<(), Broken> {
+    let listed = state::with(|state| state.grace.lists(thread));
+    let reads = thread.preempt.readers() != 0;
+    let marked = thread.preempt.special() & special::BLOCKED != 0;
+    match (listed, reads) {
+        (true, false) => Err(Broken::Stale),
+        (false, true) if !sched::is_running(thread) => Err(Broken::Unlisted),
+        _ if marked != listed => Err(Broken::Unmarked),
+        _ => Ok(()),
+    }
+}
