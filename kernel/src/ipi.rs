@@ -25,7 +25,6 @@ mod stop;
 
 pub use backtrace::backtrace;
 pub use call::call;
-pub(crate) use call::synchronize;
 pub(crate) use stop::{halt, stop_others};
 
 /// What a CPU is asked to do. The number is the SGI's; 3 and 4 are kept for timer broadcasts and interrupt work.

@@ -78,14 +78,6 @@ pub fn call(cx: &mut ThreadCx, cpus: CpuSet, f: &(dyn Fn(&mut HardIrqCx<'_>) + S
     Ok(())
 }
 
-/// Waits until every CPU has left the interrupt that it was in: interrupts do not nest, so whoever runs what this sends
-/// is in no other.
-#[track_caller]
-pub(crate) fn synchronize(cx: &mut ThreadCx) {
-    context_check::might_sleep(cx);
-    run_on(cx, online(), &|_| {});
-}
-
 /// `cpus` is not empty, and all of them are online.
 fn run_on(cx: &mut ThreadCx, cpus: CpuSet, f: &Function<'_>) {
     let round = Round { f, left: AtomicU32::new(cpus.count() as u32), done: Completion::new() };

@@ -7,7 +7,7 @@ use super::domain::{Descriptor, Irq, gic, lookup};
 use crate::{
     cx::Context,
     error::{Error, Result},
-    percpu, sched,
+    percpu, rcu, sched,
     thread::{self, Ref},
 };
 use logic::{cpus::CpuSet, request::Flags};
@@ -39,8 +39,9 @@ pub fn set_affinity(_: &impl Context, irq: Irq, cpus: CpuSet) -> Result<()> {
     if line.intid < hw::gic::FIRST_SPI {
         return Err(Error::Invalid);
     }
+    let reader = rcu::section();
     line.with(|g| {
-        if line.actions().any(|a| a.flags.contains(Flags::NOBALANCING)) {
+        if line.actions(&reader).any(|a| a.flags.contains(Flags::NOBALANCING)) {
             return Err(Error::NotPermitted);
         }
         let before = g.affinity.effective;
@@ -50,7 +51,7 @@ pub fn set_affinity(_: &impl Context, irq: Irq, cpus: CpuSet) -> Result<()> {
             gic().set_route(percpu::this().redistributor(), line.intid, route).map_err(|_| Error::Invalid)?;
         }
         g.affinity = Affinity { cpus, effective };
-        line.actions().for_each(|a| a.run.set_affinity_changed());
+        line.actions(&reader).for_each(|a| a.run.set_affinity_changed());
         Ok(())
     })
 }

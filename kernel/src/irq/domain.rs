@@ -9,7 +9,9 @@ use crate::{
     context_check,
     cx::{Irq as IrqLevel, ThreadCx},
     error::{Error, Result},
-    percpu, report,
+    percpu,
+    rcu::{self, Reading},
+    report,
     sync::{Semaphore, WaitQueue, raw::RawSpinLock},
 };
 use alloc::{boxed::Box, format};
@@ -134,7 +136,7 @@ impl Descriptor {
     /// Derives what the vector looks at without the lock.
     fn look(&self, guarded: &Guarded) {
         let head = self.actions.load(Relaxed);
-        // SAFETY: as `actions`; the lock is held.
+        // SAFETY: as `actions`; interrupts are masked.
         let alone = unsafe { head.cast_const().as_ref() }.is_some_and(|a| a.next.load(Relaxed).is_null());
         let plain = alone && guarded.state.is_plain_held() && !bugs::is_on(Bug::OneshotUnmaskEarly);
         self.fast.store(if plain { head } else { core::ptr::null_mut() }, Release);
@@ -142,26 +144,35 @@ impl Descriptor {
     }
     /// The line's only action, if there is nothing to decide.
     #[inline(always)]
-    pub fn fast(&self) -> Option<&'static Action> {
+    pub fn fast<'r>(&self, reader: &'r impl Reading) -> Option<&'r Action> {
+        let _ = reader;
         // SAFETY: as `actions`.
         unsafe { self.fast.load(Acquire).cast_const().as_ref() }
     }
+    /// Whether that is this one.
+    #[inline(always)]
+    pub fn is_fast(&self, action: &Action) -> bool {
+        core::ptr::eq(self.fast.load(Acquire), action)
+    }
     /// Whether a thread of the line was woken and has not finished.
     pub fn is_pending(&self) -> bool {
-        self.actions().any(|a| a.run.is_pending())
+        self.actions(&rcu::section()).any(|a| a.run.is_pending())
     }
     /// The action that was registered first.
     #[inline(always)]
-    pub fn first(&self) -> Option<&'static Action> {
+    pub fn first<'r>(&self, reader: &'r impl Reading) -> Option<&'r Action> {
+        let _ = reader;
         // SAFETY: as `actions`.
         unsafe { self.actions.load(Acquire).cast_const().as_ref() }
     }
-    /// The actions in the order of their registration.
-    pub fn actions(&self) -> impl Iterator<Item = &'static Action> {
+    /// The actions in the order of their registration. Dispatch and whoever looks on walk them as readers, whatever a thread does
+    /// that holds `config` meanwhile.
+    pub fn actions<'r>(&self, reader: &'r impl Reading) -> impl Iterator<Item = &'r Action> {
+        let _ = reader;
         let mut next = self.actions.load(Acquire);
         core::iter::from_fn(move || {
-            // SAFETY: an action is freed only after `synchronize`, when no flow can still be on its way to it; threads
-            // that walk the list hold `config`.
+            // SAFETY: an action is freed after a grace period that began when it was out of the list, and the proof that this is
+            // a reader outlives the reference.
             let action = unsafe { next.cast_const().as_ref() }?;
             next = action.next.load(Acquire);
             Some(action)

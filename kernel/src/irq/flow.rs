@@ -14,6 +14,7 @@ use crate::{
     cx::{AtomicCx, HardIrqCx, Irq},
     mask, percpu,
     preempt::Balance,
+    rcu::{self, Reading},
     report, sched,
     sync::Completion,
     thread::{self, Name, Ref},
@@ -109,7 +110,9 @@ fn apply_all(chip: Chip, intid: u32) {
 /// [`sched::wake_returning`], which comes last.
 #[inline(always)]
 pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
-    let woken = match line.fast() {
+    // SAFETY: this is the interrupt: interrupts stay masked. It is a reader of the line's actions with that.
+    let masked = unsafe { AtomicCx::<Irq>::new() };
+    let woken = match line.fast(&masked) {
         Some(action) => fast(line, action, intid, cx),
         None => rest(line, intid, cx),
     };
@@ -142,7 +145,7 @@ pub(crate) fn count(intid: u32) {
 /// That no second flow of the line runs beside this one is the controller's doing: the interrupt is active until the
 /// thread, or this, deactivates it. A `disable` that comes meanwhile counts as one that came after.
 #[inline(always)]
-fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+fn fast(line: &'static Descriptor, action: &Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
     // Such a line exists only where the end of an interrupt is split.
     gic().drop_priority_split(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
@@ -166,7 +169,7 @@ fn fast(line: &'static Descriptor, action: &'static Action, intid: u32, cx: &mut
 
 /// The hard handler did something else than wake the thread.
 #[inline(never)]
-fn fast_rare(line: &'static Descriptor, action: &'static Action, primary: Primary) {
+fn fast_rare(line: &'static Descriptor, action: &Action, primary: Primary) {
     if let (Primary::HandledAndWake, Some(thread)) = (primary, action.thread.get()) {
         if action.run.wake(Wake::HELD_HANDLED) {
             sched::wake_masked(thread);
@@ -186,7 +189,7 @@ fn enabled_interrupts(intid: u32) {
 
 /// Calls an action's hard handler.
 #[inline(always)]
-fn call(action: &'static Action, cx: &mut HardIrqCx<'_>) -> Primary {
+fn call(action: &Action, cx: &mut HardIrqCx<'_>) -> Primary {
     // SAFETY: one CPU at a time, see `Action`.
     let Some(hard) = (unsafe { &mut *action.hard.get() }) else { return Primary::WakeThread };
     let balance = Balance::begin(thread::current());
@@ -211,7 +214,7 @@ fn slow(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) {
         Entry::Leave(chip) => {
             // The state machine has a line without handler for masked; the controller delivered it all the same. Unless it
             // came while the handler was being taken out, that is a fault.
-            let fault = line.first().is_none() && !guarded.leaving;
+            let fault = line.first(&masked).is_none() && !guarded.leaving;
             // Under the lock: whoever enables the line on another CPU unmasks it after this has masked it.
             apply(if fault { chip | Chip::MASK } else { chip }, intid);
             drop(guarded);
@@ -222,7 +225,7 @@ fn slow(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) {
         }
     }
     trace::record(trace::DESCRIPTOR, u64::from(intid), 0);
-    let (outcome, woken) = handle(line, cx);
+    let (outcome, woken) = handle(line, &masked, cx);
     line.with(|guarded| {
         let mut chip = guarded.state.end(woken);
         if bugs::is_on(Bug::OneshotUnmaskEarly)
@@ -237,9 +240,9 @@ fn slow(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) {
 
 /// Calls every hard handler and wakes the threads that are asked for.
 #[inline(always)]
-fn handle(line: &'static Descriptor, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
+fn handle(line: &'static Descriptor, reader: &impl Reading, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
     let (mut outcome, mut woken) = (Outcome::NONE, 0);
-    for action in line.actions() {
+    for action in line.actions(reader) {
         let primary = call(action, cx);
         trace::record(trace::HARD_HANDLER, u64::from(line.intid), 0);
         outcome |= match primary {
@@ -263,7 +266,7 @@ fn handle(line: &'static Descriptor, cx: &mut HardIrqCx<'_>) -> (Outcome, u64) {
 ///
 /// Wakes coalesce: however many come before the thread takes RUN, it runs once for them.
 #[inline(always)]
-fn wake(line: &Descriptor, action: &'static Action) -> (u64, Outcome) {
+fn wake(line: &Descriptor, action: &Action) -> (u64, Outcome) {
     let Some(thread) = action.thread.get() else { return no_thread(line, action) };
     if action.run.wake(Wake::PLAIN) {
         sched::wake_masked(thread);
@@ -297,7 +300,7 @@ fn nobody_cared(guarded: &mut Guarded, line: &'static Descriptor) {
     }
     apply(guarded.state.spurious_disable(), line.intid);
     report::warn!("irq {}: nobody cared", line.intid);
-    for action in line.actions() {
+    for action in line.actions(&rcu::section()) {
         report::note!("  handler: {}", action.name);
     }
     report::note!("  disabling irq {}", line.intid);
@@ -306,7 +309,9 @@ fn nobody_cared(guarded: &mut Guarded, line: &'static Descriptor) {
 /// A PPI: no lock, no shared counter; the handler sees its CPU's cookie.
 #[inline(always)]
 fn private(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
-    let Some((action, percpu)) = line.first().and_then(|a| Some((a, a.percpu.as_ref()?))) else {
+    // SAFETY: as in `run`.
+    let masked = unsafe { AtomicCx::<Irq>::new() };
+    let Some((action, percpu)) = line.first(&masked).and_then(|a| Some((a, a.percpu.as_ref()?))) else {
         dispatch::silence(percpu::this(), intid);
         return None;
     };

@@ -7,7 +7,7 @@ use crate::{
     context_check,
     cx::{Context, HardIrqCx, ThreadCx},
     error::{Error, Result},
-    percpu, report, sched,
+    percpu, rcu, report, sched,
     sync::{Semaphore, raw::RawSpinLock},
     thread::{self, Builder, Kind, ThreadId},
 };
@@ -177,7 +177,7 @@ impl Line {
 
     fn is_own_thread(&self) -> bool {
         let me = thread::Ref(thread::current());
-        self.line.actions().any(|a| a.thread.get() == Some(me))
+        self.line.actions(&rcu::section()).any(|a| a.thread.get() == Some(me))
     }
 }
 
@@ -264,10 +264,11 @@ enum Dropped {
 /// Unlinks an action, waits until nobody uses it, frees it (IQ-18).
 fn release(cx: &mut ThreadCx, line: &'static Descriptor, action: &'static Action, dropped: Dropped) {
     line.config.down(cx);
+    let reader = rcu::section();
     line.with(|g| {
         let after = action.next.load(Relaxed);
         let this = core::ptr::from_ref(action).cast_mut();
-        match line.actions().find(|a| a.next.load(Relaxed) == this) {
+        match line.actions(&reader).find(|a| a.next.load(Relaxed) == this) {
             Some(before) => before.next.store(after, Release),
             None => line.actions.store(after, Release),
         }
@@ -281,6 +282,7 @@ fn release(cx: &mut ThreadCx, line: &'static Descriptor, action: &'static Action
             apply_now(chip, line.intid);
         }
     });
+    drop(reader);
     wait_hard(line, Some(action));
     if action.flags.contains(Flags::SHARED) && DEBUG_SHIRQ.load(Relaxed) {
         call_once_more(action);
@@ -290,7 +292,10 @@ fn release(cx: &mut ThreadCx, line: &'static Descriptor, action: &'static Action
     // Its bit is free from here on, and what its thread held back is let go.
     super::thread::release(line, action);
     let _ = line.config.up(cx);
-    // SAFETY: unlinked, no flow is on its way to it, its thread has ended: nobody has a reference any more.
+    // Whoever walked the list has gone on: dispatch, and threads that only look.
+    let waited = rcu::synchronize_expedited(cx);
+    debug_assert!(waited.is_ok());
+    // SAFETY: unlinked, its thread has ended, and a grace period has passed: nobody has a reference any more.
     drop(unsafe { Box::from_raw(core::ptr::from_ref(action).cast_mut()) });
 }
 

@@ -13,7 +13,7 @@ use crate::{
     context_check,
     cx::{HardIrqCx, ThreadCx},
     error::{Error, Result},
-    ipi, percpu, report,
+    ipi, percpu, rcu, report,
     sync::Completion,
     thread::{Name, table},
 };
@@ -90,7 +90,7 @@ fn install(cx: &mut ThreadCx, irq: Irq, name: &str, handler: Handler) -> Result<
     }
     line.config.down(cx);
     publish(line);
-    let free = line.first().is_none();
+    let free = line.first(&rcu::section()).is_none();
     if free {
         let action = Box::new(Action {
             next: AtomicPtr::new(core::ptr::null_mut()),
@@ -170,18 +170,22 @@ impl PerCpuLine {
         let line = self.line;
         line.config.down(cx);
         line.actions.store(core::ptr::null_mut(), Release);
-        // Masked everywhere; but whoever forces the controller's state (`inject`) may have started a flow even so.
-        ipi::synchronize(cx);
+        // Masked everywhere; but whoever forces the controller's state (`inject`) may have started a flow even so, and whoever looks
+        // at the line reads it.
+        let waited = rcu::synchronize_expedited(cx);
+        debug_assert!(waited.is_ok());
         let _ = line.config.up(cx);
         let name = action.name.clone();
-        // SAFETY: unlinked, and every CPU has left the interrupts that it was in since: nobody has a reference any more.
+        // SAFETY: unlinked, and a grace period has passed: nobody has a reference any more.
         drop(unsafe { Box::from_raw(core::ptr::from_ref(action).cast_mut()) });
         Ok(name)
     }
 
     /// The installed handler: only `free`, which consumes the line, takes it out.
-    fn action(&self) -> (&'static Action, &'static PerCpuAction) {
-        match self.line.first().and_then(|a| Some((a, a.percpu.as_ref()?))) {
+    fn action(&self) -> (&Action, &PerCpuAction) {
+        // SAFETY: as said, and that is not done while this is borrowed.
+        let first = unsafe { self.line.actions.load(Acquire).cast_const().as_ref() };
+        match first.and_then(|a| Some((a, a.percpu.as_ref()?))) {
             Some(found) => found,
             None => report::bug!("irq {}: per-CPU line without its handler", self.line.intid),
         }

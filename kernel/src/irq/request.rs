@@ -12,7 +12,7 @@ use crate::{
     context_check,
     cx::{BhCx, HardIrqCx, ThreadCx},
     error::{Error, Result},
-    percpu, report,
+    percpu, rcu, report,
     sync::Completion,
     thread::{Builder, Kind, table},
 };
@@ -179,6 +179,7 @@ impl<'a> Request<'a> {
             // SAFETY: as above; the thread's reference ends before `release` of a linked action frees it.
             let shared: &'static Action = unsafe { &*action };
             let name = format!("irq/{}-{}", line.intid, self.name);
+            table::make_room(cx);
             let thread = match make(&name, self.policy, line, shared, body) {
                 Ok(thread) => thread,
                 Err(error) => {
@@ -207,7 +208,7 @@ fn facts(line: &'static Descriptor, new: &NewAction) -> LineFacts {
     let mut facts = LineFacts::new(trigger);
     facts.percpu_devid = percpu;
     facts.force_threads = ordinary::are_forced();
-    for a in line.actions() {
+    for a in line.actions(&rcu::section()) {
         facts.saw(&Installed { flags: a.flags, cookie: a.cookie, masks: a.mask }, new);
     }
     facts
@@ -223,7 +224,8 @@ fn refused(refusal: Refusal, line: &'static Descriptor, name: &str) -> Error {
             Mismatch::Oneshot => "ONESHOT by one only",
             Mismatch::PerCpu => "per-CPU by one only",
         };
-        let owner = line.actions().next().map_or("", |a| a.name.as_str());
+        let reader = rcu::section();
+        let owner = line.first(&reader).map_or("", |a| a.name.as_str());
         report::warn!("irq {}: {} does not fit {}: {}", line.intid, name, owner, what);
     }
     if refusal.is_busy() { Error::Busy } else { Error::Invalid }
@@ -254,6 +256,7 @@ fn connect(line: &'static Descriptor, action: &'static Action, admitted: &Admitt
         };
         line.with(|_| gic().set_sense(local, intid, sense, &mut |_| {})).map_err(|_| Error::Invalid)?;
     }
+    let reader = rcu::section();
     line.with(|g| {
         let Guarded { state, detector, trigger, .. } = g;
         if admitted.first {
@@ -278,7 +281,7 @@ fn connect(line: &'static Descriptor, action: &'static Action, admitted: &Admitt
                 apply(chip, intid);
             }
         } else {
-            if let Some(last) = line.actions().last() {
+            if let Some(last) = line.actions(&reader).last() {
                 last.next.store(core::ptr::from_ref(action).cast_mut(), Release);
             }
             if asked.contains(Flags::DISABLE_UNLAZY) {

@@ -9,7 +9,7 @@ use crate::{
     context_check,
     cx::ThreadCx,
     error::{Error, Result},
-    percpu,
+    percpu, rcu,
     thread::{Name, ThreadId},
 };
 use alloc::vec::Vec;
@@ -103,10 +103,9 @@ pub fn info(cx: &mut ThreadCx, irq: Irq) -> Result<LineInfo> {
 }
 
 fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
-    // Keeps the actions from being freed while they are read.
-    line.config.down(cx);
+    let reader = rcu::read(cx);
     let handlers = line
-        .actions()
+        .actions(&reader)
         .map(|a| super::stats::Handler {
             name: a.name.clone(),
             thread: a.thread.get().map(|t| (t.identity().name.clone(), t.id(), t.policy.get())),
@@ -115,9 +114,9 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
             flags: a.flags,
         })
         .collect();
-    let percpu = line.actions().next().and_then(|a| a.percpu.as_ref());
+    let percpu = line.first(&reader).and_then(|a| a.percpu.as_ref());
     let enabled_on = percpu.map_or(CpuSet::EMPTY, PerCpuAction::enabled_on);
-    let _ = line.config.up(cx);
+    drop(reader);
     let (trigger, affinity, depth) = line.with(|g| (g.trigger, g.affinity, g.state.depth()));
     LineInfo {
         irq: Irq::new(line.intid),

@@ -94,7 +94,7 @@ impl Sleeper for OfLine {
 fn finalize(line: &'static Descriptor, action: &'static Action, taken: Taken, handled: Handled) {
     // What the handler told its device is complete before the line can fire again.
     hw::barrier::dsb();
-    let plain = line.fast().is_some_and(|fast| core::ptr::eq(fast, action)) && !line.watched.load(Relaxed);
+    let plain = line.is_fast(action) && !line.watched.load(Relaxed);
     if plain && handled == Handled::Yes && taken.is_held() && !action.run.is_due() {
         gic().deactivate_split(line.intid);
     } else {

@@ -1,6 +1,6 @@
 //! Are the interrupt lines in a state that makes sense? Asked by tests when nothing is on its way (HC-06).
 use super::domain::{Descriptor, Irq, gic, lookup};
-use crate::{cx::ThreadCx, percpu};
+use crate::{cx::ThreadCx, percpu, rcu};
 use hw::gic::{FIRST_SPI, Which};
 use logic::flow::{Broken, MASKED};
 
@@ -32,7 +32,7 @@ pub enum Rule {
 pub fn verify(cx: &mut ThreadCx) -> Result<(), Violation> {
     for intid in FIRST_SPI..gic().lines() {
         if let Some(line) = lookup(intid) {
-            // Keeps the actions from being freed while they are read.
+            // Nobody is in the middle of installing or freeing a handler.
             line.config.down(cx);
             let checked = check(line);
             let _ = line.config.up(cx);
@@ -44,7 +44,7 @@ pub fn verify(cx: &mut ThreadCx) -> Result<(), Violation> {
 
 fn check(line: &'static Descriptor) -> Result<(), Rule> {
     let mut bits = 0;
-    for action in line.actions() {
+    for action in line.actions(&rcu::section()) {
         if bits & action.mask != 0 {
             return Err(Rule::Bit);
         }

@@ -49,12 +49,12 @@ mod verify;
 mod wait;
 
 pub use barrier::barrier;
-pub(crate) use callbacks::start as start_callbacks;
 pub use callbacks::{Call, Then};
+pub(crate) use callbacks::{Head, enqueue, start as start_callbacks};
 pub(crate) use options::set as set_option;
 pub use pointer::{RcuPtr, Retired};
 pub use reader::{ReadContext, ReadGuard, Reading, Section, hook, read, with};
-pub(crate) use reader::{check_exit, enter, leave, switched_out};
+pub(crate) use reader::{check_exit, enter, leave, section, switched_out};
 pub(crate) use state::{CpuRcu, Place, asked};
 pub use stats::{Stats, stats};
 pub(crate) use thread::start;

@@ -136,6 +136,11 @@ pub fn with<C: ReadContext, R>(cx: &mut C, f: impl FnOnce(&Section<'_>, &mut C::
     f(section, cx)
 }
 
+/// Opens a section in whatever context.
+#[inline(always)]
+pub(crate) fn section() -> Section<'static> {
+    Section::new()
+}
 /// As the beginning of a section whose end is [`leave`], for what has no guard of its own.
 #[inline(always)]
 pub(crate) fn enter() {

@@ -176,6 +176,8 @@ pub struct Thread {
 
     // Under RCU's lock.
     pub(crate) rcu_place: rcu::Place,
+    /// Its own until it ends, then RCU's.
+    vacated: rcu::Head,
 
     // Its own, and the timer's interrupt.
     pub(crate) sleep: TimerCore,
@@ -252,6 +254,7 @@ impl Thread {
             inheritance: Inheritance::new(),
             reads: Reads::new(),
             rcu_place: rcu::Place::new(),
+            vacated: table::vacated(),
             waiting: Waiting::new(),
             sleep: TimerCore::new(OnExpiry::WakeSleeper),
             signals: AtomicU32::new(0),

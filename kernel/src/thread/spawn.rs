@@ -92,6 +92,7 @@ impl<'a> Builder<'a> {
     #[inline(never)]
     fn begin(self, cx: &mut ThreadCx, body: Body, joiner: Arc<dyn Joiner>) -> Result<ThreadId> {
         context_check::might_sleep(cx);
+        table::make_room(cx);
         let thread = self.make(body)?;
         // SAFETY: not started yet.
         unsafe { *thread.joiner.get() = Some(joiner) };

@@ -2,15 +2,17 @@
 //!
 //! Slots are filled on first use and used again afterwards, each with its stack; a number holds the slot and how often it
 //! was used, so finding a thread is O(1); 0 is nobody's number but the idle threads'. A lock's word has a bit beside the number.
-//! Everything here is short enough for a raw lock.
+//! What changes the table is short enough for a raw lock. Whoever only looks is an RCU reader and takes none: a slot is used again
+//! after a grace period, so what a reader finds there stays the thread that it was, dead or alive.
 use super::{Kind, NAME_LEN, Name, Ref, State, Thread, ThreadId, signal};
 use crate::{
     cx::{self, ThreadCx},
     error::{Error, Result},
-    irq_flags, sched,
+    irq_flags, rcu, sched,
     sync::{raw::RawSpinLock, rtmutex},
 };
 use alloc::boxed::Box;
+use core::ptr::NonNull;
 use hw::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release, SeqCst},
@@ -36,6 +38,8 @@ struct Slot {
     thread: Box<Thread>,
     /// Listed: reachable by its number.
     listed: bool,
+    /// Claimed and not listed yet: its name is being written.
+    claimed: bool,
     uses: u32,
 }
 
@@ -70,14 +74,19 @@ fn lend(thread: &Thread) -> Ref {
 /// Allocates when no used slot is free, so: threads and boot only.
 pub(crate) fn claim() -> Result<(Ref, usize)> {
     sched::bury();
-    if let Some(index) = with(|t| t.free.pop()) {
-        let thread = with(|t| t.slots.get(usize::from(index)).map(|s| lend(&s.thread)));
-        return thread.map(|t| (t, usize::from(index))).ok_or(Error::NoResource);
+    let used = with(|t| {
+        let index = usize::from(t.free.pop()?);
+        let slot = t.slots.get_mut(index)?;
+        slot.claimed = true;
+        Some((lend(&slot.thread), index))
+    });
+    if let Some(used) = used {
+        return Ok(used);
     }
     let thread = Box::new(Thread::new());
     with(|t| {
         let index = t.slots.len();
-        t.slots.push(Slot { thread, listed: false, uses: 0 }).map_err(|slot| {
+        t.slots.push(Slot { thread, listed: false, claimed: true, uses: 0 }).map_err(|slot| {
             drop(slot);
             Error::NoResource
         })?;
@@ -100,6 +109,7 @@ pub(crate) fn list(thread: Ref) {
     with(|t| {
         if let Some(slot) = t.slots.get_mut(index(thread.id())) {
             slot.listed = true;
+            slot.claimed = false;
             thread.number.store(thread.id().0, Release);
             t.live += 1;
         }
@@ -108,21 +118,51 @@ pub(crate) fn list(thread: Ref) {
 
 /// The thread has left its stack for the last time; slot and stack may be used again. Interrupts are masked.
 pub(crate) fn release(thread: Ref) {
-    with(|t| {
-        let index = index(thread.id());
-        if let Some(slot) = t.slots.get_mut(index) {
-            slot.listed = false;
-            slot.uses += 1;
-            t.live -= 1;
-            // There is one place for every slot.
-            let _ = t.free.push(index as u16);
-        }
+    let was_listed = with(|t| {
+        let slot = t.slots.get_mut(index(thread.id()))?;
+        slot.listed = false;
+        slot.uses += 1;
+        t.live -= 1;
+        Some(())
     });
+    if was_listed.is_some() {
+        // SAFETY: a thread's head is queued once an end, and its slot is not used again before `vacate` has run.
+        unsafe { rcu::enqueue(NonNull::from(&thread.0.vacated)) };
+    }
+}
+
+/// Part of each thread: its slot is free again a grace period after it has ended.
+pub(super) const fn vacated() -> rcu::Head {
+    // SAFETY: `vacate` does with a thread's head what it is for.
+    unsafe { rcu::Head::new(vacate) }
+}
+/// # Safety
+/// The head of a thread that has ended.
+unsafe fn vacate(head: NonNull<rcu::Head>, _: &mut ThreadCx) {
+    // SAFETY: the caller's promise; threads are never freed.
+    let thread = unsafe { head.byte_sub(core::mem::offset_of!(Thread, vacated)).cast::<Thread>().as_ref() };
+    with(|t| {
+        // There is one place for every slot.
+        let _ = t.free.push(index(thread.id()) as u16);
+    });
+}
+
+/// Waits for slots of threads that have ended, if no other one is left.
+pub(crate) fn make_room(cx: &mut ThreadCx) {
+    let full = with(|t| t.free.is_empty() && t.slots.is_full());
+    if full {
+        sched::bury();
+        // Where that is not allowed, there is no room.
+        let _ = rcu::barrier(cx);
+    }
 }
 
 /// Gives a claimed slot back that was never listed.
 pub(crate) fn unclaim(index: usize) {
     with(|t| {
+        if let Some(slot) = t.slots.get_mut(index) {
+            slot.claimed = false;
+        }
         let _ = t.free.push(index as u16);
     });
 }
@@ -152,22 +192,21 @@ pub(crate) fn with_number(id: u32) -> Option<Ref> {
 /// What the thread of this number is called, or was, as long as its slot is not used again.
 pub(crate) fn former_name(id: ThreadId) -> Option<Name> {
     with(|t| {
-        let n = index(id);
-        let slot = t.slots.get(n)?;
-        // Of one that was claimed and not listed the name is being written.
-        let settled = slot.listed || t.free.iter().any(|&free| usize::from(free) == n);
-        (settled && slot.thread.id() == id).then(|| slot.thread.identity().name.clone())
+        let slot = t.slots.get(index(id))?;
+        (!slot.claimed && slot.thread.id() == id).then(|| slot.thread.identity().name.clone())
     })
 }
 
 /// Slots that were filled so far.
 pub(crate) fn slots() -> usize {
-    with(|t| t.slots.len())
+    THREADS.iter().take_while(|thread| !thread.load(Acquire).is_null()).count()
 }
 
-/// The thread in slot `n`, if it lives.
+/// The thread in slot `n`, if it lives. To a reader it stays the same one. Takes no lock.
 pub(crate) fn at(n: usize) -> Option<Ref> {
-    with(|t| t.slots.get(n).filter(|s| s.listed && s.thread.state() != State::Dead).map(|s| lend(&s.thread)))
+    // SAFETY: null, or a thread, which is never freed.
+    let thread = unsafe { THREADS.get(n)?.load(Acquire).as_ref() }?;
+    (thread.number.load(Acquire) != 0 && thread.state() != State::Dead).then(|| lend(thread))
 }
 
 /// The thread in slot `n`, if it was listed and has not ended. Takes no lock: for a report about whoever holds it.
@@ -260,11 +299,14 @@ pub struct Info {
     pub stack: (usize, usize),
 }
 
-/// Calls `f` for each live thread in the order of slots. The lock is dropped between two, so threads may come and go.
+/// Calls `f` for each live thread in the order of slots. Threads may come and go meanwhile. Takes no lock of the table's.
 pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, Info)) {
     for slot in 0..slots() {
-        if let Some(thread) = at(slot) {
-            f(cx, describe(thread, thread.id()));
+        let reader = rcu::section();
+        let info = at(slot).map(describe);
+        drop(reader);
+        if let Some(info) = info {
+            f(cx, info);
         }
     }
 }
@@ -275,14 +317,16 @@ pub fn for_each(cx: &mut ThreadCx, mut f: impl FnMut(&mut ThreadCx, Info)) {
 /// [`Error::NotFound`]: no such live thread.
 pub fn info(cx: &mut ThreadCx, id: ThreadId) -> Result<Info> {
     let _ = cx;
-    find(id).map(|thread| describe(thread, id)).ok_or(Error::NotFound)
+    let _reader = rcu::section();
+    find(id).map(describe).ok_or(Error::NotFound)
 }
 
+/// The caller is a reader, so that the thread stays the one that it is.
 #[inline(never)]
-fn describe(thread: Ref, id: ThreadId) -> Info {
+fn describe(thread: Ref) -> Info {
     let identity = thread.identity();
     Info {
-        id,
+        id: identity.id,
         name: identity.name.clone(),
         policy: thread.policy.get(),
         level: thread.level.get(),

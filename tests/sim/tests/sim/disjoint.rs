@@ -57,6 +57,8 @@ fn threads_on(cx: &mut ThreadCx, cpu: usize, seed: u64) {
                 assert!(thread::interrupted(cx));
                 sleep_till(cx, BEGIN + 20 * US * (round + 1) + rng.below(10 * US));
             }
+            // Its end is everybody's business.
+            sleep_till(cx, BEGIN + 2 * MS);
         });
     }
 }
@@ -116,6 +118,8 @@ fn chain_on(cx: &mut ThreadCx, cpu: usize, seed: u64, ends: &Arc<Completion>) {
                 }
             }
             ends.complete(cx);
+            // Its end is everybody's business.
+            sleep_till(cx, BEGIN + 2 * MS);
         });
     }
 }
