@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         ("pk_01_1_records_of_four_cpus_are_whole_or_counted", records_of_four),
         ("sc_11_stress_on_cpus_that_run_at_once", stress),
         ("rm_02_5_rm_02_6_lab_priority_inversion", lab_priority_inversion),
+        ("rc_10_1_rc_10_5_lab_rcu_preempted", lab_rcu_preempted),
         ("rm_04_3_lab_lock_chain", lab_lock_chain),
         ("pm_01_bench_counts_on_every_model", models::bench),
         ("tm_07_1_lab_latency_by_model", models::lab_latency),
@@ -409,6 +410,19 @@ fn lab_priority_inversion() -> Result<()> {
     let waits = elements.iter().filter(|(class, _)| class == "plain waits").count();
     // H in each, and the legend.
     ensure!(waits == 3, "{waits} waits");
+    Ok(())
+}
+
+/// RC-10.1, RC-10.5: the lab checks the order on the target, without boosting and with it. In its picture the reader is boosted in one
+/// of the two timelines, and each has a grace period that waits for it.
+fn lab_rcu_preempted() -> Result<()> {
+    let elements = picture("rcu-preempted")?;
+    let titles: Vec<&str> = elements.iter().filter(|(class, _)| class == "title").map(|(_, t)| t.as_str()).collect();
+    ensure!(titles == ["Without boosting (rcu_boost=off)", "With boosting"], "{titles:?}");
+    let inherits = elements.iter().filter(|(_, text)| text == "inherits 20").count();
+    ensure!(inherits == 1, "R inherits {inherits} times");
+    let begins = elements.iter().filter(|(_, text)| text == "grace period begins").count();
+    ensure!(begins == 2, "{begins} grace periods begin");
     Ok(())
 }
 

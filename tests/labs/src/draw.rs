@@ -66,6 +66,10 @@ impl<'c> Picture<'c> {
             _ => {}
         }
     }
+    /// Something worth a mark in a thread's lane.
+    pub fn says(&mut self, at: u64, id: ThreadId, text: &str) {
+        println!(self.cx, "draw at {} says {} {}", at, id.0, text);
+    }
     /// The timeline is complete.
     pub fn end(self, at: u64) {
         println!(self.cx, "draw end {}", at);

@@ -11,6 +11,8 @@ mod irq_path;
 mod lock_chain;
 #[cfg(target_os = "none")]
 mod priority_inversion;
+#[cfg(target_os = "none")]
+mod rcu_preempted;
 
 #[cfg(target_os = "none")]
 mod image {
@@ -22,6 +24,7 @@ mod image {
         ("irq-path", super::irq_path::run),
         ("priority-inversion", super::priority_inversion::run),
         ("lock-chain", super::lock_chain::run),
+        ("rcu-preempted", super::rcu_preempted::run),
         #[cfg(feature = "latency")]
         ("lock-chain-sections", super::lock_chain::sections::run),
     ];

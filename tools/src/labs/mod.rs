@@ -38,7 +38,7 @@ const PREEMPTIBLE: &[Model] = &[Model::Full, Model::Rtb, Model::Rt];
 const PLAIN: Boot = Boot { features: &[], bootargs: &[] };
 
 /// All studies.
-pub const LABS: [Lab; 4] = [
+pub const LABS: [Lab; 5] = [
     Lab {
         name: "irq-path",
         about: "every step of one threaded interrupt, with its instruction count",
@@ -56,6 +56,20 @@ pub const LABS: [Lab; 4] = [
         about: "a priority goes along chains of 1, 8 and 64 locks, and what that costs; drawn",
         models: &Model::ALL,
         how: How::Boots(&[PLAIN, Boot { features: &["latency"], bootargs: &[("lab", "lock-chain-sections")] }]),
+    },
+    Lab {
+        name: "rcu-preempted",
+        about: "a grace period waits for a reader that lost its CPU, without boosting and with it; drawn",
+        how: How::Boots(&[
+            Boot {
+                bootargs: &[("rcu_boost", "off"), ("rcu_kthread_prio", "20"), ("rcu_boost_delay_ms", "20")],
+                ..PLAIN
+            },
+            Boot {
+                bootargs: &[("rcu_boost", "on"), ("rcu_kthread_prio", "20"), ("rcu_boost_delay_ms", "20")],
+                ..PLAIN
+            },
+        ]),
     },
     Lab {
         name: "latency-by-model",
