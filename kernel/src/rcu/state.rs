@@ -104,13 +104,18 @@ pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
     let result = f(&mut state);
     let now = state.grace.seq();
     if now != before {
-        SEQ.store(now.raw(), Release);
-        let begun = now.is_in_progress();
-        trace::record(if begun { trace::RCU_BEGIN } else { trace::RCU_END }, now.ended(), 0);
+        publish(now);
     }
     drop(state);
     drop(off);
     result
+}
+
+/// Everybody sees the number.
+fn publish(seq: Seq) {
+    SEQ.store(seq.raw(), Release);
+    let kind = if seq.is_in_progress() { trace::RCU_BEGIN } else { trace::RCU_END };
+    trace::record(kind, seq.ended(), 0);
 }
 
 /// The number of the grace period. Whoever finds that one has ended sees what its readers did.
@@ -143,13 +148,16 @@ impl State {
     /// Begins a grace period. Called by a thread that is in no section.
     pub(super) fn begin(&mut self) -> Progress {
         self.began = time::now();
-        // The number first: who takes something away from now on needs the next one.
+        self.grace.begin();
+        // Before the CPUs are looked at: who takes something away from now on needs the next one.
+        publish(self.grace.seq());
         let running = self.running();
-        self.grace.begin(running)
+        self.grace.wait_for(running)
     }
-    /// A grace period passes at once if nobody is there to wait for. Called by a thread that is in no section.
-    pub(super) fn pass(&mut self) -> bool {
-        self.running().is_empty() && self.grace.pass()
+    /// Whether nobody is there to wait for: for what the caller has taken away, which is a thread in no section. Others may have
+    /// taken something away since the CPUs were looked at, so this is no grace period.
+    pub(super) fn is_nobody_there(&mut self) -> bool {
+        self.grace.blocked() == 0 && self.running().is_empty()
     }
     /// Looks once more at the CPUs that are waited for: who has waited for an interrupt meanwhile was outside.
     pub(super) fn look_again(&mut self) -> Progress {

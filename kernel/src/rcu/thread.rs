@@ -90,7 +90,7 @@ fn one(cx: &mut ThreadCx) {
         return;
     }
     stall::watch(cx, began);
-    let mut ask_at = began.saturating_add(TICK);
+    let mut ask_at = None;
     loop {
         let now = time::now();
         let Some(open) = look(now, &mut ask_at) else { break };
@@ -105,8 +105,8 @@ struct Open {
     again: Option<Instant>,
 }
 
-/// Does what is due; `None` if the grace period has ended.
-fn look(now: Instant, ask_at: &mut Instant) -> Option<Open> {
+/// Does what is due; `None` if the grace period has ended. `ask_at`: when to ask CPUs again, once they were.
+fn look(now: Instant, ask_at: &mut Option<Instant>) -> Option<Open> {
     let (hurried, seq, waits_for, holds, began) = state::with(|state| {
         let _ = state.look_again();
         let holds = state.grace.holding().next().is_some();
@@ -118,15 +118,17 @@ fn look(now: Instant, ask_at: &mut Instant) -> Option<Open> {
     let mut again = None;
     let mut not_later = |at: Instant| again = Some(again.map_or(at, |other: Instant| other.min(at)));
     if !waits_for.is_empty() {
-        if hurried || now >= *ask_at {
+        let mut due = ask_at.unwrap_or(if hurried { began } else { began.saturating_add(TICK) });
+        if now >= due {
             for cpu in waits_for.iter() {
                 let cpu = percpu::area(cpu);
                 cpu.rcu.asked.store(true, Relaxed);
                 ipi::resched(cpu);
             }
-            *ask_at = now.saturating_add(TICK);
+            due = now.saturating_add(TICK);
+            *ask_at = Some(due);
         }
-        not_later(*ask_at);
+        not_later(due);
     }
     if holds && let Some(delay) = options::boost_delay() {
         let due = if hurried { began } else { began.saturating_add(delay) };

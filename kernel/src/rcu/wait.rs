@@ -48,7 +48,7 @@ pub fn synchronize_expedited(cx: &mut ThreadCx) -> Result<()> {
 #[track_caller]
 fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
     allowed(cx)?;
-    if !gp::is_started() || state::with(|state| state.pass()) {
+    if !gp::is_started() || state::with(|state| state.is_nobody_there()) {
         return Ok(());
     }
     let needed = state::needed();

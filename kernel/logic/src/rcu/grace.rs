@@ -6,26 +6,27 @@
 //! last is empty by then.
 //!
 //! ```text
-//!                          1 begin(running CPUs)
+//!                  1 begin, then wait_for(running CPUs)
 //!          ┌──────────────────────────────────────────────┐
 //!          │                                              ▼
 //!   ┌──────┴──────┐                          ┌───────────────────────────┐ 2 quiescent(cpu)
 //!   │    idle     │                          │        in progress        ├──┐
 //!   │ number even │                          │  number odd, waits for    │◄─┘
 //!   │             │                          │  CPUs or holding readers  │ 3 block(reader, cpu)
-//!   └─┬────────▲──┘                          │                           ├──┐
-//!     │ ▲      │                             │                           │◄─┘
-//!     └─┘      │   5 nobody is left          └─────────────┬──┬──────────┘ 4 leave(reader)
-//!   6 pass     └───────────────────────────────────────────┘  └─◄─┘
+//!   └──────────▲──┘                          │                           ├──┐
+//!              │                             │                           │◄─┘
+//!              │   5 nobody is left          └─────────────┬──┬──────────┘ 4 leave(reader)
+//!              └───────────────────────────────────────────┘  └─◄─┘
 //! ```
 //!
-//! 1. Every reader that is in a list holds it now; of the CPUs those that run something that may be a reader.
+//! 1. Every reader that is in a list holds it now; of the CPUs those that run something that may be a reader. The number changes, and
+//!    everybody sees that, *before* the CPUs are looked at: who takes something away meanwhile needs the next grace period, because a
+//!    CPU that was found outside may have read it since.
 //! 2. The CPU was seen outside. What its thread reads from now on began later.
 //! 3. The reader is switched away from. If its CPU is still waited for, it may have begun before the grace period and holds it;
 //!    otherwise it began later. The CPU itself is outside with that.
 //! 4. The reader has ended its section, on whatever CPU.
 //! 5. After 2 or 4 (or 1, if nobody was there): the last one is gone, and the grace period has ended.
-//! 6. In the idle state with no reader in a list, and every CPU known to be outside at once, a whole grace period passes.
 //!
 //! 3 and 4 can happen in the idle state, too. An endless succession of new readers does not keep a grace period from ending
 //! (RC-03.5): none of them comes into the list that holds it once their CPU was seen outside.
@@ -63,12 +64,13 @@ pub struct GracePeriod<R> {
     waits_for: CpuSet,
     lists: [List<R, OnBlocked>; 2],
     holding: usize,
+    blocked: usize,
 }
 
 impl<R> GracePeriod<R> {
     /// None has been yet.
     pub const fn new() -> Self {
-        Self { seq: Seq::START, waits_for: CpuSet::EMPTY, lists: [List::new(), List::new()], holding: 0 }
+        Self { seq: Seq::START, waits_for: CpuSet::EMPTY, lists: [List::new(), List::new()], holding: 0, blocked: 0 }
     }
     /// The number.
     pub const fn seq(&self) -> Seq {
@@ -77,6 +79,10 @@ impl<R> GracePeriod<R> {
     /// CPUs that were not seen outside yet.
     pub const fn waits_for(&self) -> CpuSet {
         self.waits_for
+    }
+    /// Readers in both lists.
+    pub const fn blocked(&self) -> usize {
+        self.blocked
     }
 }
 
@@ -87,11 +93,14 @@ impl<R> Default for GracePeriod<R> {
 }
 
 impl<R: Blocked> GracePeriod<R> {
-    /// 1: begins one; none is in progress. `running`: the CPUs that were not seen outside since the caller decided to.
-    pub fn begin(&mut self, running: CpuSet) -> Progress {
+    /// 1: begins one; none is in progress. [`wait_for`](Self::wait_for) follows, and nothing else comes before.
+    pub fn begin(&mut self) {
         debug_assert!(!self.seq.is_in_progress() && self.lists[self.holding].is_empty());
         self.seq = self.seq.next();
         self.holding ^= 1;
+    }
+    /// 1: `running` are the CPUs that were not seen outside since the number that [`begin`](Self::begin) made is known.
+    pub fn wait_for(&mut self, running: CpuSet) -> Progress {
         self.waits_for = running;
         self.look()
     }
@@ -107,20 +116,13 @@ impl<R: Blocked> GracePeriod<R> {
         let side = if holds { self.holding } else { self.holding ^ 1 };
         reader.side().set(side as u8);
         let _ = self.lists[side].push_back(reader);
+        self.blocked += 1;
         self.waits_for = self.waits_for.without(cpu);
     }
     /// 4: a reader that is in a list has ended its section.
     pub fn leave(&mut self, reader: R) -> Progress {
-        let _ = self.lists[usize::from(reader.side().get()) & 1].remove(reader);
+        self.blocked -= usize::from(self.lists[usize::from(reader.side().get()) & 1].remove(reader));
         self.look()
-    }
-    /// 6: a grace period passes at once, if no reader is in a list and none is in progress; every CPU is known to be outside.
-    pub fn pass(&mut self) -> bool {
-        let passes = !self.seq.is_in_progress() && self.lists.iter().all(List::is_empty);
-        if passes {
-            self.seq = self.seq.next().next();
-        }
-        passes
     }
     /// 5
     fn look(&mut self) -> Progress {
@@ -139,10 +141,6 @@ impl<R: Blocked> GracePeriod<R> {
     /// Whether a reader stands in the list that it says it stands in.
     pub fn lists(&self, reader: R) -> bool {
         self.lists[usize::from(reader.side().get()) & 1].contains(reader)
-    }
-    /// Readers in both lists.
-    pub fn blocked(&self) -> usize {
-        self.lists.iter().map(|list| list.iter().count()).sum()
     }
 }
 
