@@ -60,6 +60,7 @@ pub const LABS: [Lab; 5] = [
     Lab {
         name: "rcu-preempted",
         about: "a grace period waits for a reader that lost its CPU, without boosting and with it; drawn",
+        models: PREEMPTIBLE,
         how: How::Boots(&[
             Boot {
                 bootargs: &[("rcu_boost", "off"), ("rcu_kthread_prio", "20"), ("rcu_boost_delay_ms", "20")],
