@@ -137,7 +137,7 @@ impl RtMutex {
     /// Makes it another thread's, which does not end before it gives it back. Nobody owns it, nobody waits, and nobody else takes it.
     pub(crate) fn give_to(&self, owner: Ref) {
         if !self.word.try_acquire(owner.number()) {
-            report::bug!("{} is given to {}, but is not free", Named(self), owner.name());
+            report::bug!("{} is given to {}, but is not free", self.named(), owner.name());
         }
     }
     /// Gives it back; whoever waits gets it. The caller owns it.
