@@ -10,6 +10,13 @@ mod pieces {
     pub mod eventlog;
     pub mod handshake;
     pub mod owner;
+    /// Without `grace`, whose data are under a lock.
+    pub mod rcu {
+        mod activity;
+        mod seq;
+        pub use activity::{Activity, Seen};
+        pub use seq::{Needed, Seq};
+    }
     pub mod ring;
     pub mod spin;
     pub mod wakeflag;

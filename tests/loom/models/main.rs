@@ -8,6 +8,7 @@
 //! spawned threads.
 extern crate logic_under_loom as logic;
 
+mod activity;
 mod balance;
 mod eventlog;
 mod handshake;

@@ -53,7 +53,8 @@ impl<W: Word> Activity<W> {
     /// It has waited; nothing was read yet, and no interrupt taken.
     #[inline(always)]
     pub fn leave_wait(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+        // Release, as at the beginning: who sees this value only has to know that the reads before the wait are over.
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Release);
         W::fence(SeqCst);
     }
     /// Another CPU looks, after [`before_looking`](Self::before_looking).
