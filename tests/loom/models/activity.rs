@@ -31,7 +31,13 @@ impl<C: Orders> Cpu<C> {
     }
     /// A section.
     pub fn read(&self) {
-        if self.pointer.load(Acquire) != 0 {
+        self.read_after(|| ());
+    }
+    /// A section in which the CPU does something before it uses what it has found.
+    pub fn read_after(&self, f: impl FnOnce()) {
+        let there = self.pointer.load(Acquire) != 0;
+        f();
+        if there {
             self.value.with(|_| ());
         }
     }

@@ -11,11 +11,13 @@ extern crate logic_under_loom as logic;
 mod activity;
 mod balance;
 mod eventlog;
+mod grace;
 mod handshake;
 mod owner;
 mod ring;
 mod sleeper;
 mod spin;
+mod told;
 mod wakeflag;
 mod word;
 
