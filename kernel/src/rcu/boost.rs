@@ -68,7 +68,7 @@ pub(super) fn body(cx: &mut ThreadCx) {
     loop {
         let limits = crate::sync::wait::Limits::none("rcu_boost");
         // Without limits it ends with a reader.
-        let _ = GATE.wait(cx, limits, |_| next());
+        let _ = GATE.wait_within(cx, &limits, next);
         lock.lock_slow();
         lock.unlock();
     }

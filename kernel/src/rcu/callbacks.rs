@@ -167,7 +167,7 @@ pub(crate) fn start(cx: &mut ThreadCx) -> Result<()> {
 fn serve(cx: &mut ThreadCx, callbacks: &'static CpuCallbacks) {
     loop {
         let limits = Limits::none("rcu_callbacks");
-        let Ok(head) = callbacks.gate.wait(cx, limits, |_| callbacks.with(Queue::take_due)) else { continue };
+        let Ok(head) = callbacks.gate.wait_within(cx, &limits, || callbacks.with(Queue::take_due)) else { continue };
         // SAFETY: the queue has given it away, once.
         unsafe { (head.as_ref().run)(head, cx) };
     }

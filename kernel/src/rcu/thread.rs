@@ -80,7 +80,7 @@ fn passed(cx: &mut ThreadCx) {
 fn until_told(cx: &mut ThreadCx, deadline: Option<Instant>) {
     let limits = Limits { deadline, ..Limits::none("rcu_gp") };
     // That the time is up is something to look at as well.
-    let _ = GATE.wait(cx, limits, |_| TOLD.swap(false, SeqCst).then_some(()));
+    let _ = GATE.wait_within(cx, &limits, || TOLD.swap(false, SeqCst).then_some(()));
 }
 
 /// A grace period from its beginning to its end.

@@ -168,6 +168,17 @@ impl WaitQueue {
         ended.and_then(|()| found.ok_or(Error::TimedOut))
     }
 
+    /// As [`wait_event`](Self::wait_event), until `f` gives a value or a limit is met.
+    #[track_caller]
+    pub(crate) fn wait_within<R>(&self, cx: &mut ThreadCx, limits: &Limits, mut f: impl FnMut() -> Option<R>) -> Result<R> {
+        let mut found = None;
+        let ended = self.wait(cx, limits, false, &mut |_| {
+            found = f();
+            found.is_some()
+        });
+        ended.and_then(|()| found.ok_or(Error::TimedOut))
+    }
+
     /// Waits until `check` says that it is over: one body for whatever is waited for. `sleeps`: the check may wait for a
     /// lock, and leaves the thread running.
     #[track_caller]

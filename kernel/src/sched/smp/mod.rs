@@ -125,10 +125,11 @@ pub(super) unsafe fn finish_switch() {
         let here = percpu::this();
         // SAFETY: the lock is held: the previous thread took it on this CPU and left it to us.
         let q = unsafe { &mut *here.runqueue.inner.get() };
-        // One that sleeps is placed when it wakes.
+        // One that sleeps is placed when it wakes: which, at its new home, this lock does not keep anybody from.
         let outgoing = q.outgoing.take().filter(|&t| {
+            let ready = t.state() == State::Running;
             t.set_home(least_urgent(t, Urgency::MAX).unwrap_or(here));
-            t.state() == State::Running
+            ready
         });
         here.runqueue.publish(q);
         // SAFETY: as above.

@@ -3,12 +3,14 @@
 //! The running thread is on CPU 0, FIFO 99. What runs [`race`]s against it on CPU 1 begins at the same moment. Only the
 //! race itself is explored, not what comes before and after.
 use crate::{
-    harness::{US, become_policy, fifo, move_to, smp_with, start_on, these},
+    harness::{US, become_policy, fifo, move_to, run_model, start_on, these},
     irq_kit::IRQ,
 };
 use hw::sim::{self, Config, Explored, Order};
 use kernel::{
-    ThreadCx, sched,
+    ThreadCx,
+    model::Model,
+    sched,
     simulation::{Bug, turn_on},
     thread::{self, ThreadId},
 };
@@ -30,8 +32,14 @@ pub fn explored(scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
 /// As [`explored`], with at most this many preemptions.
 #[track_caller]
 pub fn explored_with(bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
+    explored_under(Model::Rt, bound, scenario)
+}
+
+/// As [`explored_with`], under a model.
+#[track_caller]
+pub fn explored_under(model: Model, bound: usize, scenario: impl Fn(&mut ThreadCx) + Copy + 'static) -> Explored {
     searched(bound, |order| {
-        smp_with(Config { cpus: 2, order, ..Config::default() }, move |cx| {
+        run_model(model, Config { cpus: 2, order, ..Config::default() }, "", move |cx| {
             prepared(cx);
             scenario(cx);
         });

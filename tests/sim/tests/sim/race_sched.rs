@@ -2,11 +2,13 @@
 //! followed by the verifier of the whole state.
 use crate::{
     harness::{US, fifo, ms, start_on, these},
-    race::{explored, explored_with, race},
+    race::{explored, explored_under, explored_with, race},
 };
 use hw::sim;
 use kernel::{
-    Error, sched,
+    Error,
+    model::Model,
+    preempt, sched,
     sync::{Semaphore, WaitQueue},
     thread, time,
 };
@@ -51,6 +53,29 @@ fn bound_elsewhere_while_it_blocks() {
             },
         );
         assert_eq!(woken_on, 0);
+    });
+}
+
+/// SC-11.3: a thread that was bound elsewhere goes to sleep where it may no longer run, while another CPU wakes it. Under
+/// `none`, where it is not preempted for it before.
+#[test]
+fn woken_while_it_leaves_its_cpu() {
+    explored_under(Model::None, 2, |cx| {
+        let gate = Arc::new(Semaphore::new(0));
+        let wait = gate.clone();
+        race(
+            cx,
+            move |cx, _| {
+                let pinned = sched::migrate_disable(cx);
+                sched::set_affinity(cx, thread::current_id(), these(&[0])).unwrap();
+                let off = preempt::disable(cx);
+                drop(pinned);
+                drop(off);
+                wait.down(cx);
+            },
+            |cx, _, _| gate.up(cx).unwrap(),
+        );
+        assert_eq!(gate.count(), 0);
     });
 }
 
