@@ -170,7 +170,12 @@ impl WaitQueue {
 
     /// As [`wait_event`](Self::wait_event), until `f` gives a value or a limit is met.
     #[track_caller]
-    pub(crate) fn wait_within<R>(&self, cx: &mut ThreadCx, limits: &Limits, mut f: impl FnMut() -> Option<R>) -> Result<R> {
+    pub(crate) fn wait_within<R>(
+        &self,
+        cx: &mut ThreadCx,
+        limits: &Limits,
+        mut f: impl FnMut() -> Option<R>,
+    ) -> Result<R> {
         let mut found = None;
         let ended = self.wait(cx, limits, false, &mut |_| {
             found = f();

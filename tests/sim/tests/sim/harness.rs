@@ -134,6 +134,14 @@ pub fn become_policy(cx: &mut ThreadCx, policy: Policy) {
     kernel::sched::set(cx, kernel::thread::current_id(), policy).unwrap();
 }
 
+/// The number that the first thread of a test gets on a machine with this many CPUs: behind the kernel's own.
+pub fn first_number(cpus: usize) -> u32 {
+    let live = std::rc::Rc::new(std::cell::Cell::new(0));
+    let number = live.clone();
+    run_with(Config { cpus, ..Config::default() }, "", move |_| live.set(kernel::thread::live() as u32));
+    number.get() + 1
+}
+
 /// Starts a thread.
 #[track_caller]
 pub fn start<T: Send + 'static>(

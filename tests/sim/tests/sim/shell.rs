@@ -11,10 +11,11 @@ mod tables;
 
 /// Runs each line, with its status expected, and gives what all of them printed.
 #[track_caller]
-fn golden(lines: &'static [(&'static str, i32)], expected: &str) {
+fn golden(lines: &[(&str, i32)], expected: &str) {
+    let lines: Vec<_> = lines.iter().map(|&(line, status)| (line.to_owned(), status)).collect();
     let outcome = run(move |cx| {
         for (line, status) in lines {
-            assert_eq!(shell::run_line(cx, line), *status, "status of {line:?}");
+            assert_eq!(shell::run_line(cx, &line), status, "status of {line:?}");
         }
     });
     assert_eq!(text(outcome.console.as_bytes()), expected);
@@ -26,10 +27,11 @@ fn text(printed: &[u8]) -> String {
 }
 
 /// Runs a line while `setting` lives, and gives what it printed.
-fn printed<T: 'static>(line: &'static str, setting: impl FnOnce(&mut ThreadCx) -> T + 'static) -> String {
+fn printed<T: 'static>(line: &str, setting: impl FnOnce(&mut ThreadCx) -> T + 'static) -> String {
+    let line = line.to_owned();
     let outcome = run(move |cx| {
         let kept = setting(cx);
-        assert_eq!(shell::run_line(cx, line), 0, "{line:?}");
+        assert_eq!(shell::run_line(cx, &line), 0, "{line:?}");
         // Lines are left installed: their machine ends here.
         std::mem::forget(kept);
     });

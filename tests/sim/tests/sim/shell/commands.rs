@@ -1,10 +1,10 @@
 //! What do `chrt`, `spawn`, `kill` and `sleep` do, and what is said of what makes no sense?
 use super::{golden, printed, request, text};
-use crate::harness::{Log, MS, run, run_model};
+use crate::harness::{Log, MS, first_number, run, run_model};
 use core::time::Duration;
 use hw::sim::Config;
 use kernel::{
-    irq::{Flags, Handled, Irq, Request, Trigger},
+    irq::{self, Flags, Handled, Irq, Request, Trigger},
     model::Model,
     time,
 };
@@ -34,6 +34,7 @@ chrt: -1: Invalid argument
 /// IP-02: `chrt` sets and shows each policy, and keeps the nice value of a fair thread.
 #[test]
 fn chrt_sets_and_shows() {
+    let nice = first_number(1);
     golden(
         &[
             ("chrt -f -p 80 2; chrt -p 2", 0),
@@ -41,9 +42,10 @@ fn chrt_sets_and_shows() {
             ("chrt -p 8 2; chrt -p 2", 0),
             ("chrt -b -p 0 2; chrt -p 2", 0),
             ("chrt -i -p 0 2; chrt -p 2", 0),
-            ("spawn nice -n -7 sleep; chrt -b -p 0 4; chrt -o -p 0 4; chrt -p 4", 0),
+            (&format!("spawn nice -n -7 sleep; chrt -b -p 0 {nice}; chrt -o -p 0 {nice}; chrt -p {nice}"), 0),
         ],
-        "pid 2's current scheduling policy: SCHED_FIFO
+        &format!(
+            "pid 2's current scheduling policy: SCHED_FIFO
 pid 2's current scheduling priority: 80
 pid 2's current scheduling policy: SCHED_RR
 pid 2's current scheduling priority: 7
@@ -53,13 +55,14 @@ pid 2's current scheduling policy: SCHED_BATCH
 pid 2's current scheduling priority: 0
 pid 2's current scheduling policy: SCHED_IDLE
 pid 2's current scheduling priority: 0
-pid 4
-pid 4's current scheduling policy: SCHED_OTHER
-pid 4's current scheduling priority: 0
-",
+pid {nice}
+pid {nice}'s current scheduling policy: SCHED_OTHER
+pid {nice}'s current scheduling priority: 0
+"
+        ),
     );
-    let text = printed("spawn nice -n -7 sleep; chrt -b -p 0 4; ps", |_| {});
-    assert!(text.contains("    4 B        -  -7  26   0   0.0"), "{text}");
+    let text = printed(&format!("spawn nice -n -7 sleep; chrt -b -p 0 {nice}; ps"), |_| {});
+    assert!(text.contains(&format!("{nice:5} B        -  -7  26   0   0.0")), "{text}");
 }
 
 /// IP-02.1: two lines of equal priority are served in the order in which they fired; after `chrt` the second comes first.
@@ -86,7 +89,8 @@ fn chrt_changes_which_line_is_served_first() {
         };
         fire_both();
         assert_eq!(served.take(), [100, 101]);
-        assert_eq!(shell::run_line(cx, "chrt -f -p 80 5"), 0);
+        let second = irq::info(cx, Irq::new(101)).unwrap().handlers[0].thread.as_ref().unwrap().1;
+        assert_eq!(shell::run_line(cx, &format!("chrt -f -p 80 {second}")), 0);
         fire_both();
         assert_eq!(served.take(), [101, 100]);
         for line in lines {
@@ -110,7 +114,8 @@ fn a_fair_interrupt_thread_is_served_beside_a_hog() {
             .trigger(Trigger::EdgeRising)
             .submit(cx)
             .unwrap();
-        assert_eq!(shell::run_line(cx, "chrt -o -p 0 4; spawn hog -t 1s"), 0);
+        let thread = irq::info(cx, Irq::new(100)).unwrap().handlers[0].thread.as_ref().unwrap().1;
+        assert_eq!(shell::run_line(cx, &format!("chrt -o -p 0 {thread}; spawn hog -t 1s")), 0);
         let fired = hw::sim::time() + 100 * MS;
         hw::sim::at(fired, hw::sim::Injection::Pend(100));
         time::sleep(cx, Duration::from_millis(300)).unwrap();
@@ -209,30 +214,40 @@ still here   0
     );
 }
 
+/// What a slot's second thread has more in its number than the first one.
+const SLOT_AGAIN: u32 = 512;
+
 /// SC-13: `spawn` starts a thread of the policy asked for, which ends after its time; `kill` ends it earlier.
 #[test]
 fn spawned_threads_end_in_time_or_by_kill() {
-    let outcome = run(|cx| {
+    let idler = first_number(1);
+    let (fair, hog) = (idler + 1, idler + 2);
+    let outcome = run(move |cx| {
         assert_eq!(shell::run_line(cx, "spawn idler -r 3 -t 1s sleep; spawn fair -t 1s; spawn hog -f 60 -t 20ms"), 0);
-        assert_eq!(shell::run_line(cx, "chrt -p 6"), 1, "it outranked the shell, so it is over");
-        assert_eq!(shell::run_line(cx, "chrt -p 4; kill 4; kill 5; sleep 20ms"), 0);
-        assert_eq!(shell::run_line(cx, "chrt -p 4"), 1);
-        assert_eq!(shell::run_line(cx, "chrt -p 5"), 1);
+        assert_eq!(shell::run_line(cx, &format!("chrt -p {hog}")), 1, "it outranked the shell, so it is over");
+        let kill = format!("chrt -p {idler}; kill {idler}; kill {fair}; sleep 20ms");
+        assert_eq!(shell::run_line(cx, &kill), 0);
+        assert_eq!(shell::run_line(cx, &format!("chrt -p {idler}")), 1);
+        assert_eq!(shell::run_line(cx, &format!("chrt -p {fair}")), 1);
         assert_eq!(shell::run_line(cx, "spawn idler -t 30ms sleep; spawn last -t 30ms; sleep 50ms; ps"), 0);
     });
     assert_eq!(
         text(outcome.console.as_bytes()).split("  PID").next().unwrap(),
-        "pid 4
-pid 5
-pid 6
-chrt: 6: No such task
-pid 4's current scheduling policy: SCHED_RR
-pid 4's current scheduling priority: 3
-chrt: 4: No such task
-chrt: 5: No such task
-pid 517
-pid 516
-"
+        format!(
+            "pid {idler}
+pid {fair}
+pid {hog}
+chrt: {hog}: No such task
+pid {idler}'s current scheduling policy: SCHED_RR
+pid {idler}'s current scheduling priority: 3
+chrt: {idler}: No such task
+chrt: {fair}: No such task
+pid {}
+pid {}
+",
+            SLOT_AGAIN + fair,
+            SLOT_AGAIN + idler
+        )
     );
     assert!(!outcome.console.contains("idler") && !outcome.console.contains("last"), "{}", outcome.console);
 }
@@ -240,8 +255,10 @@ pid 516
 /// SC-13: the shell, the kernel's own threads and interrupt threads cannot be killed from the shell.
 #[test]
 fn kill_spares_what_the_kernel_needs() {
-    let text = printed("kill 1; kill 2; kill 3; kill 4; true", |cx| request(cx, 100, "dev", 50, Flags::empty()));
-    assert_eq!(text, (1..=4).map(|pid| format!("kill: {pid}: Operation not permitted\n")).collect::<String>());
+    let line = first_number(1);
+    let kills: String = (1..=line).map(|pid| format!("kill {pid}; ")).collect();
+    let text = printed(&(kills + "true"), |cx| request(cx, 100, "dev", 50, Flags::empty()));
+    assert_eq!(text, (1..=line).map(|pid| format!("kill: {pid}: Operation not permitted\n")).collect::<String>());
 }
 
 /// SC-13: `sleep` takes as long as it was told.

@@ -1,6 +1,6 @@
 //! What do `ps`, `irq`, `dmesg`, `uptime` and `free` show?
 use super::{printed, request};
-use crate::harness::{fifo, pend, run};
+use crate::harness::{fifo, first_number, pend, run};
 use core::time::Duration;
 use hw::gic::Which;
 use kernel::{
@@ -20,6 +20,12 @@ fn sleeper(cx: &mut ThreadCx, name: &str, policy: Policy) -> ThreadId {
         .id()
 }
 
+/// Whether a row of `ps` is one of the kernel's own threads.
+fn is_service(row: &str) -> bool {
+    let pid: u32 = row.split_whitespace().next().unwrap().parse().unwrap();
+    (2..first_number(1)).contains(&pid)
+}
+
 /// IP-06.1: the most urgent first, equals by number, PRI = RTPRIO + 40 or 19 - nice.
 #[test]
 fn ps_sorts_by_priority() {
@@ -34,19 +40,20 @@ fn ps_sorts_by_priority() {
         time::sleep(cx, Duration::from_millis(1)).unwrap();
         lines
     });
-    assert_eq!(
-        text,
-        "  PID CLS RTPRIO  NI PRI PSR  %CPU STAT COMMAND
-    7 FF      90   - 130   0   0.0 S    irq/40-rtc0
-    6 FF      85   - 125   0   0.0 S    irq/137-enp4s0
-    8 FF      85   - 125   0   0.0 S    irq/41-snd
-    1 TS       -   0  19   0   0.0 R    main
-    2 TS       -   0  19   0   0.0 D    irq_reaper
-    3 TS       - -20  39   0   0.0 D    console
-    4 TS       -   0  19   0   0.0 S    ksoftirqd/0
-    5 B        -   5  14   0   0.0 S    backup
-"
-    );
+    let (services, own): (Vec<_>, Vec<_>) = text.lines().skip(1).partition(|row| is_service(row));
+    let softirqd = first_number(1);
+    let expected = [
+        format!("{:5} FF      90   - 130   0   0.0 S    irq/40-rtc0", softirqd + 3),
+        format!("{:5} FF      85   - 125   0   0.0 S    irq/137-enp4s0", softirqd + 2),
+        format!("{:5} FF      85   - 125   0   0.0 S    irq/41-snd", softirqd + 4),
+        "    1 TS       -   0  19   0   0.0 R    main".into(),
+        format!("{softirqd:5} TS       -   0  19   0   0.0 S    ksoftirqd/0"),
+        format!("{:5} B        -   5  14   0   0.0 S    backup", softirqd + 1),
+    ];
+    assert_eq!(text.lines().next(), Some("  PID CLS RTPRIO  NI PRI PSR  %CPU STAT COMMAND"));
+    assert_eq!(own, expected, "{text}");
+    assert_eq!(services.len() as u32, softirqd - 2, "{text}");
+    assert!(services.iter().any(|row| row.ends_with(" TS       - -20  39   0   0.0 D    console")), "{text}");
 }
 
 /// IP-06.2: a thread that became RR 1 is shown as `RR 1 - 41`.
@@ -57,8 +64,8 @@ fn ps_shows_a_changed_policy() {
         sched::set(cx, id, Policy::rr(1).unwrap()).unwrap();
         time::sleep(cx, Duration::from_millis(1)).unwrap();
     });
-    let row = text.lines().nth(1).unwrap();
-    assert_eq!(row, "    4 RR       1   -  41   0   0.0 S    ksoftirqd/0");
+    let row = text.lines().skip(1).find(|row| !is_service(row)).unwrap();
+    assert_eq!(row, format!("{:5} RR       1   -  41   0   0.0 S    ksoftirqd/0", first_number(1)));
 }
 
 /// IP-06: %CPU is the share of the time since the thread's start, up to now.
@@ -79,8 +86,13 @@ fn ps_long_shows_what_a_thread_waits_for() {
         request(cx, 100, "dev", 50, Flags::empty())
     });
     assert!(text.starts_with("  PID CLS RTPRIO  NI PRI PSR  %CPU STAT WCHAN            STACK COMMAND\n"), "{text}");
-    assert!(text.contains("    4 FF       7   -  47   0   0.0 S    nanosleep            0 sleeper\n"), "{text}");
-    assert!(text.contains("    5 FF      50   -  90   0   0.0 S    irq_thread           0 irq/100-dev\n"), "{text}");
+    let first = first_number(1);
+    for row in [
+        format!("{first:5} FF       7   -  47   0   0.0 S    nanosleep            0 sleeper\n"),
+        format!("{:5} FF      50   -  90   0   0.0 S    irq_thread           0 irq/100-dev\n", first + 1),
+    ] {
+        assert!(text.contains(&row), "{text}");
+    }
 }
 
 /// IQ-22.2: sharers are shown in the order of their registration, joined with ", ", and so are their threads.
@@ -129,7 +141,8 @@ fn irq_counts_spurious_and_unexpected_interrupts() {
 /// IQ-22: one line in detail, with the state of its flow and what its thread did.
 #[test]
 fn irq_shows_one_line() {
-    let text = printed("irq 100; chrt -o -p 0 4; irq 100; irq 27", |cx| {
+    let thread = first_number(1);
+    let text = printed(&format!("irq 100; chrt -o -p 0 {thread}; irq 100; irq 27"), |cx| {
         let line = request(cx, 100, "dev", 50, Flags::empty());
         pend(cx, line.irq());
         pend(cx, line.irq());
@@ -138,19 +151,21 @@ fn irq_shows_one_line() {
     });
     assert_eq!(
         text,
-        "irq 100: GICv3 100, Edge
+        format!(
+            "irq 100: GICv3 100, Edge
   disabled, depth 1
   2 interrupts, 0 of them unhandled
-  dev: thread 4 (irq/100-dev FF 50), 2 runs
+  dev: thread {thread} (irq/100-dev FF 50), 2 runs
 irq 100: GICv3 100, Edge
   disabled, depth 1
   2 interrupts, 0 of them unhandled
-  dev: thread 4 (irq/100-dev TS 0), 2 runs
+  dev: thread {thread} (irq/100-dev TS 0), 2 runs
 irq 27: GICv3 27, Level
   enabled on CPU 0
   0 interrupts, 0 of them unhandled
   timer: no thread
 "
+        )
     );
 }
 
@@ -165,11 +180,14 @@ fn irq_shows_what_is_forced() {
     });
     assert_eq!(
         text,
-        "irq 100: GICv3 100, Edge
+        format!(
+            "irq 100: GICv3 100, Edge
   enabled, depth 0
   1 interrupts, 0 of them unhandled
-  dev: thread 4 (irq/100-dev FF 50), 1 runs, forced, ONESHOT added
-"
+  dev: thread {} (irq/100-dev FF 50), 1 runs, forced, ONESHOT added
+",
+            first_number(1)
+        )
     );
 }
 
@@ -197,11 +215,18 @@ fn uptime_and_free() {
     assert_eq!(up, "up 0:01:01.500, idle 99.1%");
     let (events, rest) = rest.split_once('\n').unwrap();
     assert!(events.ends_with(" timer interrupts, 0 warnings, 0 UART overruns"), "{events}");
+    let used = first_number(1) - 1;
+    let (stacks, stack) = (320 * 16384, 16384);
     assert_eq!(
         rest,
-        "                      total       used       free
-threads                 320          3        317
-stacks              5242880      49152    5193728
-"
+        format!(
+            "                      total       used       free
+threads                 320 {used:10} {:10}
+stacks              {stacks:7} {:10} {:10}
+",
+            320 - used,
+            used * stack,
+            stacks - used * stack
+        )
     );
 }
