@@ -18,10 +18,14 @@ struct Heads([Head; MAX_CPUS]);
 // SAFETY: the heads are the holder's of `ONE` and the queues' they stand in.
 unsafe impl Sync for Heads {}
 
+const fn head() -> Head {
+    // SAFETY: `arrived` may run as often as it is queued.
+    unsafe { Head::new(arrived) }
+}
+
 hw::global! {
     static ONE: Mutex<()> = Mutex::new(());
-    // SAFETY: `arrived` may run as often as they are queued.
-    static HEADS: Heads = Heads([const { unsafe { Head::new(arrived) } }; MAX_CPUS]);
+    static HEADS: Heads = Heads([const { head() }; MAX_CPUS]);
     static ARRIVED: Semaphore = Semaphore::new(0);
 }
 

@@ -1,7 +1,6 @@
 //! Do grace periods wait for readers, and for nobody else? (RC-01 to RC-05)
-use crate::harness::{MS, fair, fifo, run, start, start_on};
+use crate::harness::{MS, fair, fifo, run, start};
 use kernel::{
-    ThreadCx,
     rcu::{self, RcuPtr},
     sync::Semaphore,
     thread,
