@@ -138,6 +138,7 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
 fn memory(_: &Boot, _: &'static Board) -> Found {
     let cpus: heapless::Vec<u64, _> = hw::sim::affinities().into_iter().take(percpu::MAX_CPUS).collect();
     let listed = cpus.len();
+    crate::simulation::early();
     Found { bootargs: crate::simulation::bootargs(), cpus, listed, method: Some(Method::PsciHvc) }
 }
 

@@ -29,6 +29,7 @@ mod last_events;
 type Body = Box<dyn FnOnce(&mut ThreadCx)>;
 hw::global! {
     static BODY: RefCell<Option<Body>> = RefCell::new(None);
+    static EARLY: RefCell<Option<Body>> = RefCell::new(None);
     static BOOTARGS: Cell<&'static str> = Cell::new("console=semihosting");
 }
 
@@ -70,6 +71,12 @@ pub fn boot_model(model: Model, config: Config, bootargs: &str, body: impl FnOnc
     boot_in_order(Some(model), config, bootargs, false, body)
 }
 
+/// As [`boot`]; before, `early` runs on the boot CPU, interrupts masked, as soon as there is one: no thread runs yet.
+pub fn boot_early(early: impl FnOnce(&mut ThreadCx) + 'static, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let early: Body = Box::new(early);
+    start(Some(early), None, Config::default(), "", false, Box::new(body))
+}
+
 fn boot_in_order(
     model: Option<Model>,
     config: Config,
@@ -77,17 +84,38 @@ fn boot_in_order(
     interleaved: bool,
     body: impl FnOnce(&mut ThreadCx) + 'static,
 ) -> Outcome {
+    start(None, model, config, bootargs, interleaved, Box::new(body))
+}
+
+fn start(
+    early: Option<Body>,
+    model: Option<Model>,
+    config: Config,
+    bootargs: &str,
+    interleaved: bool,
+    body: Body,
+) -> Outcome {
     let bootargs: &'static str = Box::leak(format!("console=semihosting {bootargs}").into_boxed_str());
     hw::sim::run(config, move || {
         hw::sim::on_failure(last_events::tell);
         hw::sim::interleave(interleaved);
-        *BODY.borrow_mut() = Some(Box::new(body));
+        *EARLY.borrow_mut() = early;
+        *BODY.borrow_mut() = Some(body);
         BOOTARGS.set(bootargs);
         if let Some(model) = model {
             model::build_for(model);
         }
         crate::boot::start(&Boot { device_tree: 0, entry_level: 1 }, &BOARD, main)
     })
+}
+
+/// What [`boot_early`] was given, in boot.
+pub(crate) fn early() {
+    let early = EARLY.borrow_mut().take();
+    if let Some(early) = early {
+        // SAFETY: a test of what may be called without threads; nothing that sleeps may.
+        early(&mut unsafe { ThreadCx::new() });
+    }
 }
 
 fn main(cx: &mut ThreadCx) -> i32 {

@@ -24,7 +24,7 @@
 //! |---|---|
 //! | `reader` | how does a section begin and end, and what if its thread loses the CPU in it? |
 //! | `state` | what do all CPUs share, and who may change it? |
-//! | `thread` | who begins a grace period, and asks CPUs that run? |
+//! | `thread` | who brings a grace period to its end? |
 //! | `wait` | how does a thread wait for one, or ask whether it has passed? |
 //! | `boost` | who lends a reader its priority that keeps everybody waiting? |
 //! | `stall` | who says why a grace period does not end? |

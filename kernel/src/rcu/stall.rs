@@ -32,9 +32,9 @@ pub(super) fn set_up(cx: &mut ThreadCx) {
         });
     }
 }
-/// A grace period goes on.
+/// A grace period goes on. Whoever begins it says so, and `rcu_gp` again, which may have taken the timer back with the one before.
 pub(super) fn watch(cx: &mut ThreadCx, began: Instant) {
-    if let (Some(timer), Some(timeout)) = (TIMER.get(), options::stall_timeout()) {
+    if let (Some(timer), Some(timeout)) = (TIMER.get().filter(|timer| !timer.is_queued()), options::stall_timeout()) {
         // Without a place in the timer queue there is no report.
         let _ = timer.start_at(cx, began.saturating_add(timeout));
     }

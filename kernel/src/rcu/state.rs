@@ -100,11 +100,10 @@ hw::global! {
 pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
     let off = Off::new();
     let mut state = STATE.lock_in(off.cx());
-    let before = state.grace.seq();
     let result = f(&mut state);
-    let now = state.grace.seq();
-    if now != before {
-        publish(now);
+    let seq = state.grace.seq();
+    if seq.raw() != SEQ.load(Relaxed) {
+        publish(seq);
     }
     drop(state);
     drop(off);
@@ -130,6 +129,16 @@ pub(super) fn needed() -> Needed {
     seq().needed()
 }
 
+/// Whether a grace period was begun.
+pub(super) enum Begun {
+    /// One is in progress already.
+    No,
+    /// It was, at this moment.
+    GoesOn(Instant),
+    /// It was, and has ended: nobody is there to wait for.
+    Ended,
+}
+
 impl State {
     /// The CPUs that may be in a section: those that run something, but for this one, whose thread is in none.
     fn running(&mut self) -> CpuSet {
@@ -145,19 +154,22 @@ impl State {
         }
         running
     }
-    /// Begins a grace period. Called by a thread that is in no section.
-    pub(super) fn begin(&mut self) -> Progress {
+    /// Begins a grace period if none is in progress. It ends at once if nobody is there to wait for. Called by a thread that is in
+    /// no section.
+    pub(super) fn begin(&mut self) -> Begun {
+        if self.grace.seq().is_in_progress() {
+            return Begun::No;
+        }
         self.began = time::now();
         self.grace.begin();
-        // Before the CPUs are looked at: who takes something away from now on needs the next one.
+        // Everybody sees the number before this looks who runs. Otherwise a CPU that begins to run in between could read what
+        // another one then takes away, who would take this grace period for one that begins afterwards.
         publish(self.grace.seq());
         let running = self.running();
-        self.grace.wait_for(running)
-    }
-    /// Whether nobody is there to wait for: for what the caller has taken away, which is a thread in no section. Others may have
-    /// taken something away since the CPUs were looked at, so this is no grace period.
-    pub(super) fn is_nobody_there(&mut self) -> bool {
-        self.grace.blocked() == 0 && self.running().is_empty()
+        match self.grace.wait_for(running) {
+            Progress::Ended => Begun::Ended,
+            Progress::None => Begun::GoesOn(self.began),
+        }
     }
     /// Looks once more at the CPUs that are waited for: who has waited for an interrupt meanwhile was outside.
     pub(super) fn look_again(&mut self) -> Progress {
@@ -188,7 +200,9 @@ pub(super) fn request(needed: Needed, hurry: bool) {
         if hurry {
             state.hurried = needed.later(hurried);
         }
-        state.wanted != wanted || state.hurried != hurried
+        // One that others asked for may have passed since the caller saw the number, and nobody looks for the caller any more.
+        let passed = needed.is_reached(state.grace.seq());
+        passed || state.wanted != wanted || state.hurried != hurried
     });
     if news {
         gp::tell();

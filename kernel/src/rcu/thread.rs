@@ -1,9 +1,14 @@
-//! Who begins a grace period, and asks CPUs that run? The thread `rcu_gp` (RC-08, RC-11).
+//! Who brings a grace period to its end? The thread `rcu_gp` (RC-08, RC-11).
 //!
-//! Without anybody to wait for, a grace period ends as it begins, and no timer is armed. Otherwise CPUs that run get a tick's time to
+//! It is begun by a thread that waits for it, if none is in progress then, and by this one otherwise. Without anybody to wait for
+//! it ends as it begins, and no timer is armed. Otherwise CPUs that run get a tick's time to
 //! come to an idle moment of their own or to be switched; then they are asked, by an interrupt, and again each tick until they
 //! have answered: one that has disabled preemption or interrupts cannot. With haste they are asked at once.
-use super::{boost, callbacks, options, stall, state, wait};
+use super::{
+    boost, callbacks, options, stall,
+    state::{self, Begun},
+    wait,
+};
 use crate::{
     cx::ThreadCx,
     error::Result,
@@ -19,7 +24,7 @@ use hw::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
 };
-use logic::rcu::Progress;
+use logic::rcu::Seq;
 
 /// How long CPUs are left alone, and how long between two questions.
 pub(super) const TICK: Duration = Duration::from_millis(4);
@@ -83,17 +88,17 @@ fn until_told(cx: &mut ThreadCx, deadline: Option<Instant>) {
     let _ = GATE.wait_within(cx, &limits, || TOLD.swap(false, SeqCst).then_some(()));
 }
 
-/// A grace period from its beginning to its end.
+/// The grace period that somebody has begun, or another one, until it ends.
 fn one(cx: &mut ThreadCx) {
-    let (progress, began) = state::with(|state| (state.begin(), state.began));
-    if progress == Progress::Ended {
+    let (begun, seq, began) = state::with(|state| (state.begin(), state.grace.seq(), state.began));
+    if matches!(begun, Begun::Ended) {
         return;
     }
     stall::watch(cx, began);
     let mut ask_at = None;
     loop {
         let now = time::now();
-        let Some(open) = look(now, &mut ask_at) else { break };
+        let Some(open) = look(seq, now, &mut ask_at) else { break };
         until_told(cx, open.again);
     }
     stall::over(cx);
@@ -105,14 +110,15 @@ struct Open {
     again: Option<Instant>,
 }
 
-/// Does what is due; `None` if the grace period has ended. `ask_at`: when to ask CPUs again, once they were.
-fn look(now: Instant, ask_at: &mut Option<Instant>) -> Option<Open> {
-    let (hurried, seq, waits_for, holds, began) = state::with(|state| {
+/// Does what is due in the grace period of this number; `None` if it has ended. `ask_at`: when to ask CPUs again, once they were.
+fn look(seq: Seq, now: Instant, ask_at: &mut Option<Instant>) -> Option<Open> {
+    let (hurried, current, waits_for, holds, began) = state::with(|state| {
         let _ = state.look_again();
         let holds = state.grace.holding().next().is_some();
         (state.is_hurried(), state.grace.seq(), state.grace.waits_for(), holds, state.began)
     });
-    if !seq.is_in_progress() {
+    // Somebody may have begun the next one already.
+    if current != seq {
         return None;
     }
     let mut again = None;

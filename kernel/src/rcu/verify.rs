@@ -1,6 +1,9 @@
 //! Does what RCU knows of readers agree with them?
 use super::{reader::special, state};
-use crate::{sched, thread::Ref};
+use crate::{
+    sched,
+    thread::{Ref, State},
+};
 use core::fmt;
 
 /// What does not hold of a thread.
@@ -28,8 +31,10 @@ pub(crate) fn verify(thread: Ref) -> Result<(), Broken> {
     let listed = state::with(|state| state.grace.lists(thread));
     let reads = thread.preempt.readers() != 0;
     let marked = thread.preempt.special() & special::BLOCKED != 0;
+    // Its section may be over, and it lost its CPU again before it left the list.
+    let preempted = thread.state.get() == State::Running as u32 && !sched::is_running(thread);
     match (listed, reads) {
-        (true, false) => Err(Broken::Stale),
+        (true, false) if !preempted => Err(Broken::Stale),
         (false, true) if !sched::is_running(thread) => Err(Broken::Unlisted),
         _ if marked != listed => Err(Broken::Unmarked),
         _ => Ok(()),

@@ -1,5 +1,9 @@
 //! How does a thread wait for a grace period, or ask whether one has passed? (RC-05, RC-08, RC-15)
-use super::{options, state, thread as gp};
+use super::{
+    options, stall,
+    state::{self, Begun},
+    thread as gp,
+};
 use crate::{
     context_check,
     cx::{Context, ThreadCx},
@@ -48,16 +52,21 @@ pub fn synchronize_expedited(cx: &mut ThreadCx) -> Result<()> {
 #[track_caller]
 fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
     allowed(cx)?;
-    if !gp::is_started() || state::with(|state| state.is_nobody_there()) {
+    if !gp::is_started() {
         return Ok(());
     }
     let needed = state::needed();
+    match state::with(|state| state.begin()) {
+        Begun::Ended => return Ok(()),
+        Begun::GoesOn(began) => stall::watch(cx, began),
+        Begun::No => {}
+    }
     state::request(needed, options::is_hurried(hurry.is_some()));
     until(cx, needed);
     Ok(())
 }
 
-/// Whether the caller may wait for a grace period.
+/// Whether the caller may wait for a grace period. Before the threads run there is nobody to wait for.
 #[track_caller]
 pub(super) fn allowed(cx: &mut ThreadCx) -> Result<()> {
     let me = thread::current();
@@ -65,7 +74,7 @@ pub(super) fn allowed(cx: &mut ThreadCx) -> Result<()> {
         report::warn!("{} waits for a grace period in an RCU reader section, which it would wait for", me.name());
         return Err(Error::Deadlock);
     }
-    context_check::must_sleep(cx)
+    if gp::is_started() { context_check::must_sleep(cx) } else { Ok(()) }
 }
 
 fn until(cx: &mut ThreadCx, needed: Needed) {
@@ -95,7 +104,7 @@ pub fn poll(cookie: Cookie) -> bool {
 #[track_caller]
 pub fn cond_sync(cx: &mut ThreadCx, cookie: Cookie) -> Result<()> {
     allowed(cx)?;
-    if !poll(cookie) {
+    if gp::is_started() && !poll(cookie) {
         until(cx, cookie.0);
     }
     Ok(())

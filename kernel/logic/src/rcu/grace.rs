@@ -13,10 +13,10 @@
 //!   │    idle     │                          │        in progress        ├──┐
 //!   │ number even │                          │  number odd, waits for    │◄─┘
 //!   │             │                          │  CPUs or holding readers  │ 3 block(reader, cpu)
-//!   └──────────▲──┘                          │                           ├──┐
-//!              │                             │                           │◄─┘
-//!              │   5 nobody is left          └─────────────┬──┬──────────┘ 4 leave(reader)
-//!              └───────────────────────────────────────────┘  └─◄─┘
+//!   └─┬────────▲──┘                          │                           ├──┐
+//!     │ ▲      │                             │                           │◄─┘
+//!     └─┘      │   5 nobody is left          └─────────────┬──┬──────────┘ 4 leave(reader)
+//!     3, 4     └───────────────────────────────────────────┘  └─◄─┘
 //! ```
 //!
 //! 1. Every reader that is in a list holds it now; of the CPUs those that run something that may be a reader. The number changes, and
@@ -28,7 +28,7 @@
 //! 4. The reader has ended its section, on whatever CPU.
 //! 5. After 2 or 4 (or 1, if nobody was there): the last one is gone, and the grace period has ended.
 //!
-//! 3 and 4 can happen in the idle state, too. An endless succession of new readers does not keep a grace period from ending
+//! An endless succession of new readers does not keep a grace period from ending
 //! (RC-03.5): none of them comes into the list that holds it once their CPU was seen outside.
 //!
 //! (Linux `kernel/rcu/tree_plugin.h` has one list with marks in it, `gp_tasks` and `exp_tasks`.)
