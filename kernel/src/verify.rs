@@ -104,7 +104,7 @@ pub fn all(cx: &mut ThreadCx) -> Result<(), Violation> {
 #[cfg(not(target_os = "none"))]
 pub mod hook {
     use crate::{
-        Policy,
+        Policy, rcu,
         thread::{State, ThreadId, table},
         time,
     };
@@ -133,6 +133,24 @@ pub mod hook {
     /// As [`set_level`].
     pub unsafe fn delay_first_timer() {
         time::delay_first_timer();
+    }
+    /// Makes a live thread look as if it were this deep in sections of a reader.
+    ///
+    /// # Safety
+    /// As [`set_level`].
+    pub unsafe fn set_readers(id: ThreadId, depth: u32) {
+        if let Some(t) = table::find(id) {
+            t.preempt.set_readers(depth);
+        }
+    }
+    /// Puts a live thread among the readers that lost their CPU, and does not tell it.
+    ///
+    /// # Safety
+    /// As [`set_level`].
+    pub unsafe fn list_reader(id: ThreadId) {
+        if let Some(t) = table::find(id) {
+            rcu::list(t);
+        }
     }
     /// Puts the slot of a live thread among the free ones.
     ///

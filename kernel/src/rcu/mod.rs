@@ -59,5 +59,7 @@ pub(crate) use state::{CpuRcu, Place, asked};
 pub use stats::{Stats, stats};
 pub(crate) use thread::start;
 pub use verify::Broken;
+#[cfg(not(target_os = "none"))]
+pub(crate) use verify::list;
 pub(crate) use verify::verify;
 pub use wait::{Cookie, cond_sync, poll, start_poll, synchronize, synchronize_expedited};

@@ -26,6 +26,12 @@ impl fmt::Display for Broken {
     }
 }
 
+/// For tests of the rules: puts a thread into the list as if it had lost its CPU in a section.
+#[cfg(not(target_os = "none"))]
+pub(crate) fn list(thread: Ref) {
+    state::with(|state| state.grace.block(thread, crate::percpu::this().id.get()));
+}
+
 /// For moments at which nothing changes.
 pub(crate) fn verify(thread: Ref) -> Result<(), Broken> {
     let listed = state::with(|state| state.grace.lists(thread));

@@ -3,7 +3,7 @@
 use crate::{
     harness::{at_every_point, exact, seeded, smp},
     race::explored_with_bug,
-    race_irq, race_mutex, race_timer, race_wait, rm_boost, rm_chain, rm_limits, rm_pending,
+    race_irq, race_mutex, race_timer, race_wait, rcu_grace, rm_boost, rm_chain, rm_limits, rm_pending,
     sequencer::Seq,
     smp as scenarios,
 };
@@ -64,6 +64,12 @@ fn runthread_cleared_after_the_body() {
 fn finalized_while_in_progress() {
     let scenario = |cx: &mut ThreadCx| race_irq::raised_once(cx, Flags::ONESHOT | Flags::SHARED);
     search_finds(Bug::FinalizeEarly, DEAF, scenario);
+}
+
+/// RC-01.5: a reader that loses its CPU is in no list: whoever waits for it frees what it reads.
+#[test]
+fn a_reader_that_is_not_listed() {
+    seeds_find(Bug::ReaderNotListed, 1, &["a reader sees age 2"], rcu_grace::pipeline);
 }
 
 /// SC-12.3: a thread that sleeps although it was woken is never woken again.

@@ -4,7 +4,7 @@ use hw::sim::{Config, switches};
 use kernel::{
     ThreadCx, irq, irq_flags,
     model::Model,
-    preempt, sleep_hook,
+    preempt, rcu, sleep_hook,
     sync::Semaphore,
     thread,
     time::{self, HrTimer, Restart},
@@ -184,6 +184,48 @@ fn none_and_voluntary_take_no_short_way() {
             woken.join(cx).unwrap();
             line.free(cx).unwrap();
         });
+    }
+}
+
+/// PM-02.3, RC-04.3: nor is a reader preempted before its section ends: `cond_resched` in it is a report and no point.
+#[test]
+fn none_and_voluntary_do_not_preempt_readers() {
+    for model in OTHERS {
+        let warned = Log::new();
+        let told = warned.clone();
+        let seen = l_and_h(model, "", move |cx, log| {
+            let guard = rcu::read(cx);
+            half_ms(10);
+            // SAFETY: this is the wrong context; that it is found out is the test.
+            unsafe { sleep_hook::with_forged_token(|cx| preempt::cond_resched(cx)) };
+            told.push(kernel::report::warnings());
+            half_ms(2);
+            drop(guard);
+            log.push(("left", 60));
+            preempt::cond_resched(cx);
+            half_ms(2);
+        });
+        assert_eq!(
+            (seen, warned.take()),
+            (vec![("timer", 10), ("left", 60), ("H", 60), ("L", 70)], vec![1]),
+            "{model:?}"
+        );
+    }
+}
+
+/// PM-04.1, PM-07.4: a woken thread preempts a reader at interrupt return, nested or not.
+#[test]
+fn preemptible_models_preempt_readers() {
+    for model in PREEMPTIBLE {
+        let seen = l_and_h(model, "", |cx, log| {
+            let mut guard = rcu::read(cx);
+            let inner = rcu::read(guard.cx());
+            half_ms(4);
+            drop(inner);
+            drop(guard);
+            log.push(("left", 20));
+        });
+        assert_eq!(seen, [("timer", 10), ("H", 10), ("left", 20), ("L", 20)], "{model:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     },
     rcu_grace::{PREEMPTIBLE, bind_gp, preempted_reader},
 };
+use core::time::Duration;
 use hw::{
     atomic::AtomicU64,
     sim::{self, Config, End, Rng, seeds},
@@ -150,17 +151,19 @@ struct Nodes {
 }
 impl Nodes {
     /// Each reader's walk, until the updater is done; how many nodes it saw.
-    fn walk(&self, cx: &mut ThreadCx) -> u64 {
+    fn walk(&self, cx: &mut ThreadCx, rng: &Rng) -> u64 {
         let mut seen = 0;
         while self.stop.load(Relaxed) == 0 {
             let guard = rcu::read(cx);
             let mut at = self.next[0].load(Relaxed) as usize;
             while at != 0 {
                 assert_ne!(self.value[at].load(Relaxed), POISON, "node {at} was freed while it was read");
+                sim::spend(rng.below(200));
                 (seen, at) = (seen + 1, self.next[at].load(Relaxed) as usize);
             }
             drop(guard);
-            sim::spend(100);
+            // Whoever comes back preempts somebody in a walk.
+            time::sleep(cx, Duration::from_nanos(rng.below(1_000))).unwrap();
         }
         seen
     }
@@ -184,27 +187,28 @@ impl Nodes {
     }
 }
 
+/// Readers of a list on three CPUs, some of which are preempted and move, and whoever unlinks nodes.
+fn unlinked(cx: &mut ThreadCx, seed: u64, rounds: u64) {
+    let nodes = Arc::new(Nodes::default());
+    become_policy(cx, fifo(50));
+    let readers = [fair(), fair(), fifo(10), fifo(60)];
+    let mut readers: Vec<_> = (0..)
+        .zip(readers)
+        .map(|(n, policy)| {
+            let (nodes, rng) = (nodes.clone(), Rng::new(seed ^ n));
+            start_on(cx, if n == 3 { &[2] } else { &[0, 1, 2] }, "reader", policy, move |cx| nodes.walk(cx, &rng))
+        })
+        .collect();
+    nodes.update(cx, rounds, &Rng::new(seed));
+    let seen: u64 = readers.iter_mut().map(|reader| reader.join(cx).unwrap()).sum();
+    assert!(seen > rounds, "{seen}");
+}
+
 /// RC-05.5: no reader sees poison, in a hundred thousand rounds over all seeds.
 #[test]
 fn nobody_sees_what_was_unlinked() {
     const SEEDS: u64 = 200;
-    seeds(SEEDS, |seed| {
-        seeded(3, seed, move |cx| {
-            let nodes = Arc::new(Nodes::default());
-            become_policy(cx, fifo(50));
-            let readers = [fair(), fair(), fifo(10), fifo(60)];
-            let mut readers: Vec<_> = (0..)
-                .zip(readers)
-                .map(|(n, policy)| {
-                    let nodes = nodes.clone();
-                    start_on(cx, if n == 3 { &[2] } else { &[0, 1, 2] }, "reader", policy, move |cx| nodes.walk(cx))
-                })
-                .collect();
-            nodes.update(cx, 100_000 / SEEDS, &Rng::new(seed));
-            let seen: u64 = readers.iter_mut().map(|reader| reader.join(cx).unwrap()).sum();
-            assert!(seen > 1_000, "{seen}");
-        });
-    });
+    seeds(SEEDS, |seed| _ = seeded(3, seed, move |cx| unlinked(cx, seed, 100_000 / SEEDS)));
 }
 
 /// RC-15.1: a cookie's grace period has not passed while a reader holds it, nor when the one ends that was in progress when it was

@@ -72,6 +72,31 @@ fn a_slot_in_use_that_is_free() {
     corrupted("a free slot is listed", |_, ids| unsafe { hook::free_slot(ids[5]) });
 }
 
+#[test]
+fn a_reader_in_no_list() {
+    let rule = "worker: in an RCU section without its CPU, and in no list of readers";
+    // SAFETY: as above.
+    corrupted(rule, |_, ids| unsafe { hook::set_readers(ids[0], 1) });
+}
+
+#[test]
+fn a_listed_thread_that_reads_nothing() {
+    let rule = "worker: among RCU readers that lost their CPU, but in no section";
+    // SAFETY: as above.
+    corrupted(rule, |_, ids| unsafe { hook::list_reader(ids[0]) });
+}
+
+#[test]
+fn a_reader_that_does_not_know_that_it_is_listed() {
+    let rule = "worker: its mark does not say whether it is among RCU readers that lost their CPU";
+    corrupted(rule, |_, ids| {
+        // SAFETY: as above.
+        unsafe { hook::set_readers(ids[0], 1) };
+        // SAFETY: as above.
+        unsafe { hook::list_reader(ids[0]) };
+    });
+}
+
 /// HC-06.2: a lock's word says that somebody owns it who does not.
 #[test]
 fn a_lock_of_another_owner() {

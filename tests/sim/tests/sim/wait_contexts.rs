@@ -1,8 +1,7 @@
 //! Which lock may be taken inside what, and is the wrong one reported under every model? The matrix of LM-02.
 //!
 //! The types refuse the wrong ones already (`tests/ui`); here the token is forged. Not in the matrix, since only the types
-//! know: a mutex where the section can be preempted, which is inside spinlocks under `rt`, and with bottom halves disabled and in
-//! ordinary handlers under `rtb` and `rt`.
+//! know: a mutex where the section can be preempted and is no reader's, which is inside spinlocks under `rt`.
 use crate::harness::{Log, forged, hard_line, pend, run_model, warnings};
 use hw::sim::Config;
 use kernel::{
@@ -12,7 +11,7 @@ use kernel::{
     irq_flags,
     model::Model,
     percpu::MAX_CPUS,
-    preempt,
+    preempt, rcu,
     sync::{LocalLock, Mutex, RawSpinLock, RwLock, SpinLock},
     thread,
 };
@@ -20,6 +19,7 @@ use kernel::{
 /// What is taken. All of it is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Inner {
+    Rcu,
     Raw,
     Spin,
     Read,
@@ -30,6 +30,7 @@ enum Inner {
 /// Where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outer {
+    Rcu,
     HardHandler,
     OrdinaryHandler,
     PreemptionOff,
@@ -44,10 +45,11 @@ enum Outer {
 use Inner::{Local, Read, Spin, Write};
 
 impl Inner {
-    const ALL: [Self; 6] = [Inner::Raw, Spin, Read, Write, Local, Inner::Mutex];
+    const ALL: [Self; 7] = [Inner::Rcu, Inner::Raw, Spin, Read, Write, Local, Inner::Mutex];
 
     fn take(self) {
         forged(|cx| match self {
+            Inner::Rcu => drop(rcu::read(cx)),
             Inner::Raw => drop(RawSpinLock::<(), kernel::cx::Irq>::new(()).lock(cx)),
             Spin => drop(SpinLock::<()>::new(()).lock(cx)),
             Read => drop(RwLock::<()>::new(()).read(cx)),
@@ -56,14 +58,19 @@ impl Inner {
             Inner::Mutex => drop(Mutex::new(()).lock(cx)),
         });
     }
-    /// What a report about it says.
-    fn report(self) -> &'static str {
-        if self == Inner::Mutex { "sleeping function called from invalid context" } else { "invalid wait context" }
+    /// What a report about it says, in a reader's section that nothing else makes atomic, or elsewhere.
+    fn report(self, reads: bool) -> &'static str {
+        match (self, reads) {
+            (Inner::Mutex, true) => "voluntary context switch in an RCU reader section",
+            (Inner::Mutex, false) => "sleeping function called from invalid context",
+            _ => "invalid wait context",
+        }
     }
 }
 
 impl Outer {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
+        Outer::Rcu,
         Outer::HardHandler,
         Outer::OrdinaryHandler,
         Outer::PreemptionOff,
@@ -79,6 +86,7 @@ impl Outer {
     fn run(self, cx: &mut ThreadCx, take: impl Fn() + Send + 'static) {
         const IRQ: Irq = Irq::new(100);
         match self {
+            Outer::Rcu => rcu::with(cx, |_, _| take()),
             Outer::HardHandler => {
                 let line = hard_line(cx, IRQ.number(), move |_| take());
                 pend(cx, IRQ);
@@ -123,11 +131,20 @@ impl Outer {
         let mutex = inner == Inner::Mutex;
         match self {
             Outer::Mutex => Some(false),
-            Outer::HardHandler | Outer::PreemptionOff | Outer::InterruptsOff | Outer::Raw => Some(inner != Inner::Raw),
-            Outer::OrdinaryHandler if mutex && model.forces_threads() => None,
+            Outer::HardHandler | Outer::PreemptionOff | Outer::InterruptsOff | Outer::Raw => {
+                Some(!matches!(inner, Inner::Rcu | Inner::Raw))
+            }
             Outer::Spin | Outer::Read | Outer::Local if mutex && model.rt() => None,
-            Outer::BottomHalves if mutex && model.bh_is_a_lock() => None,
             _ => Some(mutex),
+        }
+    }
+    /// Whether it is a reader's section and can be preempted.
+    fn reads(self, model: Model) -> bool {
+        match self {
+            Outer::Rcu => true,
+            Outer::OrdinaryHandler => model.forces_threads(),
+            Outer::BottomHalves => model.bh_is_a_lock(),
+            _ => false,
         }
     }
 }
@@ -148,7 +165,8 @@ fn the_matrix() {
             });
             assert_eq!(taken.take().len(), 1, "{}: {inner:?} in {outer:?}", model.name());
             let told = warnings(&outcome);
-            let as_expected = told.len() == usize::from(reports) && told.iter().all(|w| w.contains(inner.report()));
+            let as_expected =
+                told.len() == usize::from(reports) && told.iter().all(|w| w.contains(inner.report(outer.reads(model))));
             assert!(as_expected, "{}: {inner:?} in {outer:?}: {told:?}", model.name());
         }
     }
@@ -162,6 +180,8 @@ fn sections_nest() {
             let (spin, inner, local) =
                 (SpinLock::<()>::new(()), SpinLock::<()>::new(()), LocalLock::new([(); MAX_CPUS]));
             spin.with(cx, |(), cx| inner.with(cx, |(), cx| drop(local.lock_irq(cx))));
+            spin.with(cx, |(), cx| rcu::with(cx, |_, cx| drop(inner.lock(cx))));
+            rcu::with(cx, |_, cx| spin.with(cx, |(), cx| drop(rcu::read(cx))));
             let mut bottom = bh::disable(cx);
             spin.with(bottom.cx(), |(), _| ());
             drop(bottom);
