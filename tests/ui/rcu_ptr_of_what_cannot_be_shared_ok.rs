@@ -1,0 +1,13 @@
+//@ pass
+//! RC-01: readers on several threads share the value, so a Cell is not for them.
+use kernel::rcu::RcuPtr;
+
+use std::cell::Cell;
+
+fn share(_: impl Send) {}
+
+fn try_to_share(place: &RcuPtr<u32>) {
+    share(place);
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//@ pass
+//! RC-01.4: a thread that is no reader loads nothing.
+use kernel::{
+    ThreadCx,
+    rcu::{self, RcuPtr},
+};
+
+fn section(cx: &mut ThreadCx, place: &RcuPtr<u32>) -> Option<u32> {
+    place.load(&rcu::read(cx)).copied()
+}
+
+fn main() {}
