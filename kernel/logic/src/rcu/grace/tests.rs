@@ -113,8 +113,8 @@ proptest! {
         let handles: Vec<Handle> = (0..8).map(|_| reader()).collect();
         let mut m = Machine::new();
         let mut threads = [Naive::default(); 8];
-        for cpu in 0..CPUS {
-            threads[cpu].on = Some(cpu);
+        for (cpu, thread) in threads.iter_mut().take(CPUS).enumerate() {
+            thread.on = Some(cpu);
         }
         // When the one in progress began, and which CPUs have reported since.
         let mut began: Option<usize> = None;
