@@ -1,7 +1,7 @@
 //! What does the boot loader say about this machine? Memory, CPUs and boot arguments from the flattened device tree.
-use dtoolkit::{Node, Property, ToCellInt, fdt::Fdt};
 use heapless::Vec;
 use hw::smp::{MAX_CPUS, Method, packed};
+use logic::device_tree::{Node, Tree, number};
 
 /// What boot needs to know.
 pub(crate) struct Machine {
@@ -23,47 +23,45 @@ pub(crate) struct Machine {
 /// Reads the tree at `address`, 0 if there is none. `None`: no tree, or not a valid one.
 ///
 /// # Safety
-/// The tree is mapped and nobody writes to it.
+/// The tree is mapped, stays where it is, and nobody writes to it.
 pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
     if address == 0 {
         return None;
     }
     // SAFETY: the entry code found a header there and mapped what it says is its size.
     let size = unsafe { (address as *const u32).add(1).read() }.swap_bytes() as usize;
-    // SAFETY: as above.
-    let bytes = unsafe { core::slice::from_raw_parts(address as *const u8, size) };
-    let tree = Fdt::new(bytes).ok()?;
-    let root = tree.root();
-    let memory = root.children().find(|n| n.name_without_address() == "memory")?;
-    let region = memory.reg().ok()??.next()?;
-    let ram = (region.address::<u64>().ok()? as usize, region.size::<u64>().ok()? as usize);
-    let (cpus, listed) = cpus(&tree, hw::cpu::affinity());
-    let bootargs = tree
-        .find_node("/chosen")
-        .and_then(|n| n.property("bootargs"))
-        .and_then(|p| {
-            let value = p.value();
-            // SAFETY: it lies in the tree, which stays where it is.
-            let value: &'static [u8] = unsafe { core::slice::from_raw_parts(value.as_ptr(), value.len()) };
-            core::str::from_utf8(value).ok()
-        })
-        .map_or("", |s| s.trim_end_matches('\0'));
-    Some(Machine { ram, cpus, listed, method: psci(&tree), bootargs, tree: (address, size) })
+    // SAFETY: as above, and the caller's promise.
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(address as *const u8, size) };
+    let root = Tree::new(bytes)?.root()?;
+    let ram = memory(&root)?;
+    let (cpus, listed) = cpus(&root, hw::cpu::affinity());
+    let bootargs = root.child("chosen").and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
+    Some(Machine { ram, cpus, listed, method: psci(&root), bootargs, tree: (address, size) })
+}
+
+/// Start and bytes of the first run of RAM.
+fn memory(root: &Node<'_>) -> Option<(usize, usize)> {
+    let cells = |name, default| root.word(name).unwrap_or(default) as usize;
+    // What a root says that does not say it (Devicetree Specification 2.3.5).
+    let (of_address, of_size) = (cells("#address-cells", 2), cells("#size-cells", 1));
+    let (start, rest) = root.child("memory")?.property("reg")?.split_at_checked(of_address * 4)?;
+    Some((number(start)? as usize, number(rest.get(..of_size * 4)?)? as usize))
 }
 
 /// What [`Machine`] says about CPUs; `me` is the packed affinity of this one.
-fn cpus(tree: &Fdt<'_>, me: u64) -> (Vec<u64, MAX_CPUS>, usize) {
+fn cpus(root: &Node<'_>, me: u64) -> (Vec<u64, MAX_CPUS>, usize) {
     let mut affinities = Vec::new();
     // There is room: nothing is in it.
     let _ = affinities.push(me);
-    let Ok(node) = tree.cpus() else { return (affinities, 1) };
+    let Some(node) = root.child("cpus") else { return (affinities, 1) };
     let mut listed = 0;
-    for cpu in node.cpus() {
+    for cpu in node.children().filter(|node| node.name() == b"cpu") {
         listed += 1;
-        let startable = cpu.enable_method().is_some_and(|mut methods| methods.any(|m| m == "psci"));
+        let mut methods = cpu.property("enable-method").unwrap_or(&[]).split(|&byte| byte == 0);
+        let startable = methods.any(|method| method == b"psci");
         // `reg` is the CPU's affinity laid out as in MPIDR_EL1, in one cell or two (Linux `Documentation/devicetree/
         // bindings/arm/cpus.yaml`).
-        let mpidr = cpu.ids().ok().and_then(|mut ids| ids.next()).and_then(|id| id.to_int::<u64>().ok());
+        let mpidr = cpu.property("reg").and_then(number);
         if let Some(affinity) = mpidr.map(packed).filter(|&affinity| startable && affinity != me) {
             // What there is no room for is left alone.
             let _ = affinities.push(affinity);
@@ -73,8 +71,8 @@ fn cpus(tree: &Fdt<'_>, me: u64) -> (Vec<u64, MAX_CPUS>, usize) {
 }
 
 /// How PSCI is called (Linux `Documentation/devicetree/bindings/arm/psci.yaml`).
-fn psci(tree: &Fdt<'_>) -> Option<Method> {
-    match tree.find_node("/psci")?.property("method")?.value_as::<&str>().ok()? {
+fn psci(root: &Node<'_>) -> Option<Method> {
+    match root.child("psci")?.text("method")? {
         "hvc" => Some(Method::PsciHvc),
         "smc" => Some(Method::PsciSmc),
         _ => None,

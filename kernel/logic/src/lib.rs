@@ -48,6 +48,7 @@ pub mod timerq;
 
 // Text and records.
 pub mod bootargs;
+pub mod device_tree;
 pub mod eventlog;
 pub mod line_editor;
 pub mod ring;

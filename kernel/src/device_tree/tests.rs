@@ -1,77 +1,60 @@
-//! Which CPUs does a tree name, and how does it say they are started? (BU-04)
-use super::{cpus, psci};
-use dtoolkit::fdt::Fdt;
+//! What does a tree say about memory and CPUs, and how are these started? (BU-04)
+use super::{cpus, memory, psci};
+use build::Builder;
 use hw::smp::Method;
+use logic::device_tree::{Node, Tree};
 
-/// Writes a flattened tree (Devicetree Specification 5).
-#[derive(Default)]
-struct Tree {
-    structure: Vec<u8>,
-    strings: Vec<u8>,
+#[path = "../../logic/src/device_tree/tests/build.rs"]
+mod build;
+
+fn cpu(tree: Builder, method: Option<&str>, reg: &[u32]) -> Builder {
+    tree.node("cpu@0", |cpu| {
+        let cpu = cpu.cells("reg", reg);
+        match method {
+            Some(method) => cpu.text("enable-method", method),
+            None => cpu,
+        }
+    })
+}
+fn written(inside: impl FnOnce(Builder) -> Builder) -> Vec<u8> {
+    Builder::default().node("", inside).finish()
+}
+fn root(tree: &[u8]) -> Node<'_> {
+    Tree::new(tree).unwrap().root().unwrap()
 }
 
-impl Tree {
-    fn word(&mut self, word: u32) {
-        self.structure.extend(word.to_be_bytes());
-    }
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.structure.extend(bytes);
-        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
-    }
-    fn node(mut self, name: &str, inside: impl FnOnce(Self) -> Self) -> Self {
-        self.word(1);
-        self.bytes(format!("{name}\0").as_bytes());
-        let mut inner = inside(self);
-        inner.word(2);
-        inner
-    }
-    fn property(mut self, name: &str, value: &[u8]) -> Self {
-        self.word(3);
-        self.word(value.len() as u32);
-        self.word(self.strings.len() as u32);
-        self.bytes(value);
-        self.strings.extend(format!("{name}\0").as_bytes());
-        self
-    }
-    fn cells(self, name: &str, cells: &[u32]) -> Self {
-        self.property(name, &cells.iter().flat_map(|cell| cell.to_be_bytes()).collect::<Vec<_>>())
-    }
-    fn cpu(self, method: Option<&str>, reg: &[u32]) -> Self {
-        self.node("cpu@0", |cpu| {
-            let cpu = cpu.cells("reg", reg);
-            match method {
-                Some(method) => cpu.property("enable-method", format!("{method}\0").as_bytes()),
-                None => cpu,
-            }
-        })
-    }
-    fn finish(mut self) -> Vec<u8> {
-        const HEADER: usize = 40;
-        const RESERVATIONS: usize = 16;
-        self.word(9);
-        let structure = HEADER + RESERVATIONS;
-        let strings = structure + self.structure.len();
-        let end = strings + self.strings.len();
-        let sizes = [self.strings.len(), self.structure.len()];
-        let header = [0xd00d_feed, end, structure, strings, HEADER, 17, 16, 0, sizes[0], sizes[1]];
-        let header = header.iter().flat_map(|&word| (word as u32).to_be_bytes());
-        header.chain([0; RESERVATIONS]).chain(self.structure).chain(self.strings).collect()
-    }
-}
-
-fn with_cpus(address_cells: u32, inside: impl FnOnce(Tree) -> Tree) -> Vec<u8> {
-    let cells = |tree: Tree| tree.cells("#address-cells", &[address_cells]).cells("#size-cells", &[0]);
-    Tree::default().node("", |root| root.node("cpus", |node| inside(cells(node)))).finish()
+fn with_cpus(address_cells: u32, inside: impl FnOnce(Builder) -> Builder) -> Vec<u8> {
+    let cells = |node: Builder| node.cells("#address-cells", &[address_cells]).cells("#size-cells", &[0]);
+    written(|root| root.node("cpus", |node| inside(cells(node))))
 }
 fn found(tree: &[u8], me: u64) -> (Vec<u64>, usize) {
-    let (affinities, listed) = cpus(&Fdt::new(tree).unwrap(), me);
+    let (affinities, listed) = cpus(&root(tree), me);
     (affinities.to_vec(), listed)
+}
+
+/// BU-04: the first run of RAM, in as many cells as the root says, or in three if it does not say.
+#[test]
+fn bu_04_where_ram_is() {
+    let ram = |cells: &[(&str, u32)], reg: &[u32]| {
+        let tree = written(|root| {
+            let root = cells.iter().fold(root, |root, &(name, cells)| root.cells(name, &[cells]));
+            root.node("memory@40000000", |memory| memory.text("device_type", "memory").cells("reg", reg))
+        });
+        memory(&root(&tree))
+    };
+    let [address, size] = ["#address-cells", "#size-cells"];
+    assert_eq!(ram(&[(address, 2), (size, 2)], &[1, 2, 3, 4, 5]), Some((1 << 32 | 2, 3 << 32 | 4)));
+    assert_eq!(ram(&[(address, 1), (size, 1)], &[0x4000_0000, 0x800_0000, 9, 9]), Some((0x4000_0000, 0x800_0000)));
+    assert_eq!(ram(&[], &[0, 1, 2]), Some((1, 2)));
+    assert_eq!(ram(&[], &[0, 1]), None, "no size");
+    assert_eq!(ram(&[(address, 3), (size, 1)], &[0, 1, 2, 3]), None, "no number");
+    assert_eq!(memory(&root(&written(|root| root))), None);
 }
 
 /// BU-04: CPU 0 is the one that boots, wherever the tree has it; the others follow in the tree's order.
 #[test]
 fn bu_04_cpus_are_numbered_from_the_boot_cpu_on() {
-    let tree = with_cpus(1, |tree| [0x100, 0, 0x101, 1].into_iter().fold(tree, |t, reg| t.cpu(Some("psci"), &[reg])));
+    let tree = with_cpus(1, |tree| [0x100, 0, 0x101, 1].into_iter().fold(tree, |t, reg| cpu(t, Some("psci"), &[reg])));
     assert_eq!(found(&tree, 0), (vec![0, 0x100, 0x101, 1], 4));
     assert_eq!(found(&tree, 0x101), (vec![0x101, 0x100, 0, 1], 4));
 }
@@ -79,24 +62,24 @@ fn bu_04_cpus_are_numbered_from_the_boot_cpu_on() {
 /// BU-04: with two cells Aff3 is in the first one.
 #[test]
 fn bu_04_affinities_of_two_cells() {
-    let tree = with_cpus(2, |tree| tree.cpu(Some("psci"), &[0, 0]).cpu(Some("psci"), &[0x12, 0x03_0201]));
+    let tree = with_cpus(2, |t| cpu(cpu(t, Some("psci"), &[0, 0]), Some("psci"), &[0x12, 0x03_0201]));
     assert_eq!(found(&tree, 0), (vec![0, 0x1203_0201], 2));
 }
 
 /// BU-04: what PSCI does not start is listed, and not used.
 #[test]
 fn bu_04_only_psci_starts_cpus() {
-    let tree =
-        with_cpus(1, |t| t.cpu(None, &[0]).cpu(Some("spin-table"), &[1]).cpu(None, &[2]).cpu(Some("psci"), &[3]));
-    assert_eq!(found(&tree, 0), (vec![0, 3], 4));
+    let methods = [None, Some("spin-table"), Some("spin-table\0psci"), Some("psci"), Some("psciv")];
+    let tree = with_cpus(1, |t| (0..).zip(methods).fold(t, |t, (reg, method)| cpu(t, method, &[reg])));
+    assert_eq!(found(&tree, 0), (vec![0, 2, 3], 5));
 }
 
 /// BU-04: CPUs beyond those that there is room for are counted.
 #[test]
 fn bu_04_more_cpus_than_an_image_has_stacks_for() {
-    let tree = with_cpus(1, |tree| (0..10).fold(tree, |tree, reg| tree.cpu(Some("psci"), &[reg])));
+    let tree = with_cpus(1, |tree| (0..10).fold(tree, |tree, reg| cpu(tree, Some("psci"), &[reg])));
     assert_eq!(found(&tree, 9), (vec![9, 0, 1, 2, 3, 4, 5, 6], 10));
-    let none = Tree::default().node("", |root| root).finish();
+    let none = written(|root| root);
     assert_eq!(found(&none, 5), (vec![5], 1));
 }
 
@@ -104,11 +87,10 @@ fn bu_04_more_cpus_than_an_image_has_stacks_for() {
 #[test]
 fn bu_04_how_psci_is_called() {
     let by = |method: &str| {
-        let value = format!("{method}\0");
-        let tree = Tree::default().node("", |root| root.node("psci", |psci| psci.property("method", value.as_bytes())));
-        psci(&Fdt::new(&tree.finish()).unwrap())
+        let tree = written(|root| root.node("psci", |psci| psci.text("method", method)));
+        psci(&root(&tree))
     };
     assert_eq!((by("hvc"), by("smc"), by("svc")), (Some(Method::PsciHvc), Some(Method::PsciSmc), None));
-    let none = Tree::default().node("", |root| root).finish();
-    assert_eq!(psci(&Fdt::new(&none).unwrap()), None);
+    let none = written(|root| root);
+    assert_eq!(psci(&root(&none)), None);
 }
