@@ -22,8 +22,10 @@ use crate::{
     error::{Error, Result},
     model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
+    time,
 };
 use alloc::{format, vec::Vec};
+use core::time::Duration;
 use hw::atomic::{AtomicBool, Ordering::Relaxed};
 use row::INSTRUCTIONS;
 
@@ -40,6 +42,8 @@ const fn fifo(priority: i32) -> Policy {
         Err(_) => panic!("not a FIFO priority"),
     }
 }
+/// Long enough for the CPU to idle.
+const SETTLES: Duration = Duration::from_millis(1);
 /// Threads that are merely ready.
 const BACKGROUND: Policy = fifo(5);
 /// The thread that measures.
@@ -79,6 +83,8 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     let before = thread::policy(me)?;
     sched::set(cx, me, MEASURE)?;
     DONE.store(false, Relaxed);
+    // What has been armed so far, such as the end of a slice, must not come in a round: a CPU that idles disarms it.
+    time::sleep(cx, SETTLES)?;
     let mut ready = background(cx)?;
     let lines = irq::lines(cx)?;
     let Some(line) = lines.first() else { return Err(Error::Invalid) };
