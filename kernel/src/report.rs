@@ -84,14 +84,21 @@ pub(crate) fn once_a_second(site: &'static Location<'static>) -> bool {
     let now = hw::clock::ticks();
     let is_it = |limited: &Limited| limited.site.is_some_and(|known| core::ptr::eq(known, site));
     // If it is not known, the one that was let through longest ago makes room.
-    let slot = sites.iter_mut().min_by_key(|limited| (!is_it(limited), limited.until));
-    let pass = slot.is_none_or(|limited| {
-        let pass = !is_it(limited) || now >= limited.until;
-        if pass {
-            *limited = Limited { site: Some(site), until: now + WINDOW_SECONDS * hw::clock::frequency() };
+    let mut slot = 0;
+    for (n, limited) in sites.iter().enumerate() {
+        if is_it(limited) {
+            slot = n;
+            break;
         }
-        pass
-    });
+        if limited.until < sites[slot].until {
+            slot = n;
+        }
+    }
+    let limited = &mut sites[slot];
+    let pass = !is_it(limited) || now >= limited.until;
+    if pass {
+        *limited = Limited { site: Some(site), until: now + WINDOW_SECONDS * hw::clock::frequency() };
+    }
     limiter.lock.release();
     mask::restore(saved);
     pass
