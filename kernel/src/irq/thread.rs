@@ -19,7 +19,8 @@ use super::{
 use crate::{
     bugs::{self, Bug},
     cx::ThreadCx,
-    preempt::Balance,
+    model,
+    preempt::{self, Balance},
     sched,
     thread::{self, State},
     trace,
@@ -60,6 +61,10 @@ pub(super) fn body(
         finalize(line, action, taken, handled);
         trace::record(trace::FINALIZED, u64::from(line.intid), 0);
         finished(line, action, cx);
+        if model::current().preempts_in_cond_resched() {
+            // A level that stays high keeps this thread running, and nothing else lets anybody more urgent in.
+            preempt::cond_resched(cx);
+        }
     }
     // What it captured is gone when `free` returns.
     drop(handler);
