@@ -38,6 +38,16 @@ pub enum Bug {
     NoNewTop,
     /// A reader that loses its CPU is not put on a list: no grace period waits for it (RC-01.5).
     ReaderNotListed,
+    /// A reader that loses its CPU is taken for one that came later, whatever the CPU has said (RC-03).
+    ReaderTakenForLater,
+    /// A CPU that is asked says that it is outside, though its thread is in a section (RC-01.1).
+    AnswersInSection,
+    /// A CPU that has waited for an interrupt does not say that it runs again (RC-11.3).
+    WaitsForEver,
+    /// Who takes something away is content with the grace period in progress (RC-15.1).
+    NeedsTooLittle,
+    /// A grace period has its number when the CPUs have been looked at (RC-01).
+    NumberLate,
     /// Who gives up waiting leaves behind what it lent (RM-02.2, RM-07, RM-08).
     NoDeboost,
 }

@@ -9,6 +9,7 @@
 use super::{boost, state, thread as gp};
 use crate::{
     bh::BhGuard,
+    bugs::{self, Bug},
     cx::{AtomicCx, BhCx, Context, HardIrqCx, Irq, IrqOff, Level, SpinCx, Thread as ThreadLevel, ThreadCx},
     irq_flags::Off,
     mask, percpu, report,
@@ -206,10 +207,16 @@ pub(crate) fn switched_out(prev: Ref) {
         return;
     }
     prev.preempt.add_special(special::BLOCKED);
-    if crate::bugs::is_on(crate::bugs::Bug::ReaderNotListed) {
+    if bugs::is_on(Bug::ReaderNotListed) {
         return;
     }
-    state::with(|state| state.grace.block(prev, percpu::this().id.get()));
+    let cpu = percpu::this().id.get();
+    state::with(|state| {
+        if bugs::is_on(Bug::ReaderTakenForLater) {
+            let _ = state.grace.quiescent(cpu);
+        }
+        state.grace.block(prev, cpu);
+    });
 }
 
 /// The running thread ends: a section that it has left open is reported and over (RC-09.2).

@@ -5,6 +5,7 @@
 use super::{reader::special, thread as gp};
 use crate::{
     atomic_word::Word32,
+    bugs::{self, Bug},
     cx::Irq,
     irq_flags::Off,
     percpu::{self, MAX_CPUS},
@@ -45,6 +46,9 @@ impl CpuRcu {
     pub(crate) fn outside(&self, wait: impl FnOnce()) {
         self.activity.enter_wait();
         wait();
+        if bugs::is_on(Bug::WaitsForEver) {
+            return;
+        }
         self.activity.leave_wait();
     }
 }
@@ -126,7 +130,11 @@ pub(super) fn seq() -> Seq {
 #[inline(always)]
 pub(super) fn needed() -> Needed {
     Activity::<Word32>::before_looking();
-    seq().needed()
+    let seq = seq();
+    if bugs::is_on(Bug::NeedsTooLittle) && seq.is_in_progress() {
+        return Needed::from_raw(seq.next().raw());
+    }
+    seq.needed()
 }
 
 /// Whether a grace period was begun.
@@ -164,7 +172,9 @@ impl State {
         self.grace.begin();
         // Everybody sees the number before this looks who runs. Otherwise a CPU that begins to run in between could read what
         // another one then takes away, who would take this grace period for one that begins afterwards.
-        publish(self.grace.seq());
+        if !bugs::is_on(Bug::NumberLate) {
+            publish(self.grace.seq());
+        }
         let running = self.running();
         match self.grace.wait_for(running) {
             Progress::Ended => Begun::Ended,
@@ -226,7 +236,8 @@ fn answer() {
     if me.own() != 0 {
         return;
     }
-    if me.readers() != 0 && me.special() & special::BLOCKED == 0 {
+    let reads = me.readers() != 0 && me.special() & special::BLOCKED == 0;
+    if reads && !bugs::is_on(Bug::AnswersInSection) {
         me.add_special(special::ASKED);
     } else if with(|state| state.grace.quiescent(here.id.get())) == Progress::Ended {
         gp::tell();

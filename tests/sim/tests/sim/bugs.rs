@@ -3,7 +3,9 @@
 use crate::{
     harness::{at_every_point, exact, seeded, smp},
     race::explored_with_bug,
-    race_irq, race_mutex, race_timer, race_wait, rcu_grace, rm_boost, rm_chain, rm_limits, rm_pending,
+    race_irq, race_mutex,
+    race_rcu_pipeline::{number, torture},
+    race_timer, race_wait, rcu_grace, rm_boost, rm_chain, rm_limits, rm_pending,
     sequencer::Seq,
     smp as scenarios,
 };
@@ -170,4 +172,54 @@ fn a_new_top_waiter_that_is_not_woken() {
 #[test]
 fn no_deboost_when_a_waiter_leaves() {
     script_finds(Bug::NoDeboost, "T1 is not Eff(10)", 4, rm_limits::interrupted_in_a_chain);
+}
+
+/// With this bug one of the seeds of the pipeline ends with a reader that sees what was freed, or was about to be.
+#[track_caller]
+fn pipeline_finds(bug: Bug, cpus: usize) {
+    let found = report_of(|| seeds(200, |seed| torture(cpus, seed, Some(bug))));
+    assert!(found.contains("a reader sees age") || found.contains("a reader sees poison"), "{bug:?}: {found}");
+}
+
+/// RC-01.5: no grace period waits for a reader that has lost its CPU.
+#[test]
+fn a_reader_that_is_not_listed() {
+    pipeline_finds(Bug::ReaderNotListed, 1);
+    pipeline_finds(Bug::ReaderNotListed, 4);
+}
+
+/// RC-03: a reader in the list of the next grace period holds up that one only.
+#[test]
+fn a_reader_that_is_taken_for_a_later_one() {
+    pipeline_finds(Bug::ReaderTakenForLater, 4);
+}
+
+/// RC-01.1: a CPU is not waited for although its thread is in a section.
+#[test]
+fn an_answer_in_a_section() {
+    pipeline_finds(Bug::AnswersInSection, 4);
+}
+
+/// RC-11.3: a CPU that runs is taken for one that waits.
+#[test]
+fn a_wait_that_does_not_end() {
+    pipeline_finds(Bug::WaitsForEver, 4);
+}
+
+/// RC-15.1: the grace period in progress may have begun before the reader that is inside.
+#[test]
+fn a_number_that_is_too_low() {
+    pipeline_finds(Bug::NeedsTooLittle, 4);
+}
+
+/// RC-01: a CPU that begins to read after it was looked at, and what is taken away before the number is there.
+#[test]
+fn a_number_that_comes_late() {
+    let found = report_of(|| {
+        number::in_every_order(|cx| {
+            turn_on(Bug::NumberLate);
+            number::beginning_beside_an_update(cx);
+        });
+    });
+    assert!(found.contains("freed while a handler reads it"), "{found}");
 }

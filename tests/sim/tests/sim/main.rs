@@ -54,6 +54,7 @@ mod race_irq;
 mod race_mutex;
 mod race_queue;
 mod race_rcu;
+mod race_rcu_pipeline;
 mod race_rw;
 mod race_sched;
 mod race_timer;
