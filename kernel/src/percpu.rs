@@ -9,7 +9,7 @@ use crate::{
 };
 use core::cell::Cell;
 use hw::{
-    atomic::{AtomicU32, Ordering::Acquire, Ordering::Release},
+    atomic::{AtomicU32, Ordering::Acquire, Ordering::Release, Ordering::SeqCst, fence},
     gic::Redistributor,
 };
 use logic::cpus::CpuSet;
@@ -104,6 +104,8 @@ pub(crate) fn adopt(id: usize) -> &'static PerCpu {
 pub(crate) fn go_online() {
     let here = this().id.get();
     let online = CpuSet::from_bits(ONLINE.fetch_or(CpuSet::of(here).bits(), Release)).with(here);
+    // Whoever begins a grace period without this CPU has taken away before what this one reads from now on.
+    fence(SeqCst);
     for cpu in online.iter() {
         area(cpu).runqueue.set_others(online.count() as u32 - 1);
     }

@@ -21,10 +21,8 @@ hw::global! {
 
 /// Grace periods may have passed: whoever waited for one of them goes on.
 pub(super) fn passed(cx: &mut ThreadCx) {
-    let waiting: &WaitQueue = &WAITING;
-    if waiting.is_waited_on() {
-        waiting.wake_all(cx);
-    }
+    // Under its lock, without asking before whether anybody waits: the number is no SeqCst, as that would need.
+    WAITING.wake_all(cx);
 }
 
 /// Waits until every reader has left that was in a section when this was called.
@@ -56,8 +54,18 @@ fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
         return Ok(());
     }
     let needed = state::needed();
-    match state::with(|state| state.begin()) {
-        Begun::Ended => return Ok(()),
+    let (begun, others_wait) = state::with(|state| {
+        let wanted = state.is_wanted();
+        (state.begin(), wanted)
+    });
+    match begun {
+        Begun::Ended => {
+            // `rcu_gp` may have looked for them just before, and would find that nobody wants anything now.
+            if others_wait {
+                gp::tell();
+            }
+            return Ok(());
+        }
         Begun::GoesOn(began) => stall::watch(cx, began),
         Begun::No => {}
     }

@@ -183,7 +183,7 @@ fn pipeline_finds(bug: Bug, cpus: usize) {
 
 /// RC-01.5: no grace period waits for a reader that has lost its CPU.
 #[test]
-fn a_reader_that_is_not_listed() {
+fn readers_that_are_not_listed() {
     pipeline_finds(Bug::ReaderNotListed, 1);
     pipeline_finds(Bug::ReaderNotListed, 4);
 }
