@@ -148,10 +148,15 @@ fn draw(cx: &mut ThreadCx, story: &Story, setting: &Setting) {
     picture.lane(story.hog, HOG as u8, "hog");
     picture.lane(story.r, 0, "R");
     let maker = story.makers.iter().find(|(_, name)| *name == "rcu_gp").map(|(id, _)| *id);
+    // Later ones are about threads that have ended.
+    let mut waited_for = true;
     for event in &story.events {
         match (event.kind, maker) {
-            (trace::RCU_BEGIN, Some(maker)) => picture.says(event.time, maker, "grace period begins"),
-            (trace::RCU_END, Some(maker)) => picture.says(event.time, maker, "grace period ends"),
+            (trace::RCU_BEGIN, Some(maker)) if waited_for => picture.says(event.time, maker, "grace period begins"),
+            (trace::RCU_END, Some(maker)) if waited_for => {
+                picture.says(event.time, maker, "grace period ends");
+                waited_for = false;
+            }
             _ => picture.event(event),
         }
     }
