@@ -353,12 +353,21 @@ pub(crate) fn set_state(state: State) {
 
 /// The running thread is gone for good: its next switch is its last.
 pub(crate) fn leave() -> ! {
-    mask::disable();
-    bury_on(percpu::this());
     let prev = Ref(thread::current());
-    let queue = &percpu::this().runqueue;
-    // SAFETY: interrupts are masked; the next thread unlocks.
-    let q = unsafe { queue.lock() };
+    let q = loop {
+        // With interrupts enabled: giving a slot back takes longer than a switch may.
+        bury_on(percpu::this());
+        mask::disable();
+        // SAFETY: interrupts are masked; unlocked below or by the next thread.
+        let q = unsafe { percpu::this().runqueue.lock() };
+        if q.dead.is_none() {
+            break q;
+        }
+        // Another one has ended here meanwhile, or this is another CPU.
+        // SAFETY: taken above.
+        unsafe { percpu::this().runqueue.unlock() };
+        mask::enable();
+    };
     prev.state.set(State::Dead as u32);
     q.dead = Some(prev);
     let next = take_next(q);
