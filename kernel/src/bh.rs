@@ -1,8 +1,8 @@
 //! How does a thread keep bottom halves off its CPU for a while? (SI-04)
 //!
 //! Under `rt` and `rtb` disabling them is a lock: the first level takes its CPU's, which sleeps and lends priority, pins the
-//! thread, and makes it an RCU reader; further levels count. The section can be preempted. Who cannot sleep there, because preemption is off
-//! already, only counts: nobody else of this CPU can come in between (Linux `kernel/softirq.c`, `__local_bh_disable_ip`).
+//! thread, and makes it an RCU reader; further levels count. The section can be preempted. Who cannot sleep there, because
+//! preemption is off already, only counts: nobody else of this CPU can come in between (Linux `kernel/softirq.c`, `__local_bh_disable_ip`).
 //! With boot argument `bh_lock=false` nobody takes the lock (Linux without `PREEMPT_RT_NEEDS_BH_LOCK`): the section pins and
 //! counts, and does not keep other threads out; what does is a lock of its own, as
 //! [`LocalLock::lock_nested_bh`](crate::sync::LocalLock::lock_nested_bh).

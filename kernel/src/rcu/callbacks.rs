@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     irq_flags::Off,
     percpu,
-    preempt::Balance,
+    preempt::{self, Balance},
     sync::{WaitQueue, raw::RawSpinLock, wait::Limits},
     thread::{self, Builder, Kind, ThreadId},
 };
@@ -170,6 +170,8 @@ fn serve(cx: &mut ThreadCx, callbacks: &'static CpuCallbacks) {
         let Ok(head) = callbacks.gate.wait_within(cx, &limits, || callbacks.with(Queue::take_due)) else { continue };
         // SAFETY: the queue has given it away, once.
         unsafe { (head.as_ref().run)(head, cx) };
+        // However many are due.
+        preempt::cond_resched(cx);
     }
 }
 

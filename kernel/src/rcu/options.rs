@@ -48,8 +48,11 @@ pub(crate) fn set(key: &str, value: Option<Value<'_>>) -> Option<bool> {
         "rcu_stall_timeout" => (&options.stall_s, 3, 300),
         "rcu_boost" => {
             let on = value.is_some_and(|v| v.is("on"));
-            options.boost.store(u32::from(on), Relaxed);
-            return Some(on || value.is_some_and(|v| v.is("off")));
+            let known = on || value.is_some_and(|v| v.is("off"));
+            if known {
+                options.boost.store(u32::from(on), Relaxed);
+            }
+            return Some(known);
         }
         "rcu_nocbs" => return Some(set_offloaded(value)),
         "rcu_stall_suppress" | "rcu_normal" | "rcu_expedited" if value.is_some() => return Some(false),

@@ -52,14 +52,16 @@ struct Stalled {
     began: Instant,
     cpus: CpuSet,
     readers: heapless::Vec<Ref, NAMED>,
-    more: usize,
+    /// There are others than these.
+    more: bool,
 }
 
 /// Reports the grace period in progress if it is too old; when to look again.
 fn expired(timeout: Duration) -> Option<Instant> {
     let stalled = state::with(|state| {
         let mut readers = heapless::Vec::new();
-        let more = state.grace.holding().filter(|&reader| readers.push(reader).is_err()).count();
+        // No further than one that is not named: interrupts are masked.
+        let more = state.grace.holding().any(|reader| readers.push(reader).is_err());
         let (began, cpus) = (state.began, state.grace.waits_for());
         let seq = state.grace.seq();
         seq.is_in_progress().then(|| Stalled { number: seq.ended(), began, cpus, readers, more })
@@ -85,7 +87,7 @@ fn tell(stalled: &Stalled, now: Instant) {
         stalled.number,
         age_ms,
         stalled.cpus.count() as u64,
-        (stalled.readers.len() + stalled.more) as u64,
+        stalled.readers.len() as u64,
         queued
     );
     for cpu in stalled.cpus.iter() {
@@ -94,6 +96,9 @@ fn tell(stalled: &Stalled, now: Instant) {
     for reader in &stalled.readers {
         let ThreadId(id) = reader.id();
         report::note!("  P{}: {}", id, reader.0.name());
+    }
+    if stalled.more {
+        report::note!("  and more readers");
     }
     if gp::is_told() {
         report::note!("  rcu_gp kthread starved: it was woken and does not run");

@@ -43,7 +43,7 @@ struct Slot {
     uses: u32,
 }
 
-// The level is Irq, although only threads take it, because `release` runs inside a switch with interrupts masked.
+// The level is Irq, although only threads change it: a report asks for names wherever it comes from.
 hw::global! {
     static TABLE: RawSpinLock<Table, cx::Irq> =
         RawSpinLock::new(Table { slots: heapless::Vec::new(), free: heapless::Vec::new(), live: 0 });
@@ -116,7 +116,7 @@ pub(crate) fn list(thread: Ref) {
     });
 }
 
-/// The thread has left its stack for the last time; slot and stack may be used again. Interrupts are masked.
+/// The thread has left its stack for the last time; slot and stack are used again after a grace period.
 pub(crate) fn release(thread: Ref) {
     let was_listed = with(|t| {
         let slot = t.slots.get_mut(index(thread.id()))?;
