@@ -9,7 +9,7 @@ use crate::{
     error::Error,
 };
 use alloc::boxed::Box;
-use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use core::{fmt, marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 use hw::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire},
@@ -116,6 +116,11 @@ impl<T> Deref for Retired<T> {
         &unsafe { self.0.as_ref() }.value
     }
 }
+impl<T: fmt::Debug> fmt::Debug for Retired<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Retired").field(&**self).finish()
+    }
+}
 impl<T> Drop for Retired<T> {
     fn drop(&mut self) {
         // SAFETY: a boxed node, taken out of its place, given to the queue once.
@@ -135,5 +140,10 @@ impl<T> Deref for Unshared<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.0.value
+    }
+}
+impl<T: fmt::Debug> fmt::Debug for Unshared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unshared").field(&**self).finish()
     }
 }
