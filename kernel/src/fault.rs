@@ -154,20 +154,34 @@ pub(crate) fn backtrace_interrupted(out: &mut report::Text) {
     walk(out, 0, hw::aarch64::interrupted());
 }
 
+fn heading(out: &mut report::Text, thread: thread::Ref) {
+    let _ = writeln!(out, "backtrace of thread {} ({}):", thread.id(), thread.name());
+}
+
 /// The calls that a thread is in, printed at once. Of one that runs on another CPU, that CPU tells.
 ///
 /// # Errors
 /// [`NotFound`](crate::Error::NotFound): no such live thread.
-pub fn backtrace_of(cx: &mut crate::ThreadCx, id: crate::thread::ThreadId) -> crate::Result<()> {
-    let thread = thread::table::find(id).ok_or(crate::Error::NotFound)?;
-    let heading = |out: &mut report::Text| _ = writeln!(out, "backtrace of thread {id} ({}):", thread.name());
-    if core::ptr::eq(thread.0, thread::current()) {
+pub fn backtrace_of(cx: &mut crate::ThreadCx, id: thread::ThreadId) -> crate::Result<()> {
+    if id == thread::current_id() {
         report::whole(|out| {
-            heading(out);
+            heading(out, thread::Ref(thread::current()));
             backtrace_here();
         });
         return Ok(());
     }
+    if let Err(cpu) = backtrace_suspended(id)? {
+        if let Some(thread) = thread::table::find(id) {
+            report::whole(|out| heading(out, thread));
+        }
+        ipi::backtrace(cx, crate::CpuSet::of(cpu));
+    }
+    Ok(())
+}
+
+/// As [`backtrace_of`], from any context; if it runs, the answer is the number of its CPU, and nothing is printed.
+pub(crate) fn backtrace_suspended(id: thread::ThreadId) -> crate::Result<core::result::Result<(), usize>> {
+    let thread = thread::table::find(id).ok_or(crate::Error::NotFound)?;
     // Printing takes long: the addresses are collected before.
     let mut addresses = heapless::Vec::<usize, DEPTH>::new();
     let followed = sched::while_suspended(thread, || {
@@ -177,18 +191,13 @@ pub fn backtrace_of(cx: &mut crate::ThreadCx, id: crate::thread::ThreadId) -> cr
         let _ = addresses.push(pc);
         follow(1, fp, |_, address| _ = addresses.push(address))
     });
-    match followed {
-        Ok(end) => report::whole(|out| {
-            heading(out);
+    Ok(followed.map(|end| {
+        report::whole(|out| {
+            heading(out, thread);
             addresses.iter().enumerate().for_each(|(n, &address)| frame(out, n, address));
             end.note(out);
-        }),
-        Err(cpu) => {
-            report::whole(heading);
-            ipi::backtrace(cx, crate::CpuSet::of(cpu));
-        }
-    }
-    Ok(())
+        });
+    }))
 }
 
 #[panic_handler]

@@ -24,6 +24,7 @@ mod call;
 mod stop;
 
 pub use backtrace::backtrace;
+pub(crate) use backtrace::request as request_backtrace;
 pub use call::call;
 pub(crate) use stop::{halt, stop_others};
 

@@ -44,6 +44,16 @@ fn ask(cx: &mut ThreadCx, cpu: usize) {
     }
 }
 
+/// Has these CPUs tell, each as soon as it takes interrupts. Waits for nothing, so: from any context.
+pub(crate) fn request(cpus: CpuSet) {
+    let cpus = cpus.and(online());
+    if !cpus.is_empty() {
+        ASKED.fetch_or(cpus.bits(), AcqRel);
+        // One that cannot be reached was warned of, and does not tell.
+        let _ = send(cpus, Ipi::Backtrace);
+    }
+}
+
 /// The IPI.
 #[cold]
 #[inline(never)]

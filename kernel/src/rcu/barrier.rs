@@ -20,7 +20,7 @@ unsafe impl Sync for Heads {}
 
 const fn head() -> Head {
     // SAFETY: `arrived` may run as often as it is queued.
-    unsafe { Head::new(arrived) }
+    unsafe { Head::mark(arrived) }
 }
 
 hw::global! {
@@ -54,10 +54,8 @@ pub fn barrier(cx: &mut ThreadCx) -> Result<()> {
     let mut queues = 0;
     for cpu in percpu::online().iter() {
         let callbacks = &percpu::area(cpu).rcu.callbacks;
-        if callbacks.with(|queue| queue.push_behind(NonNull::from(&heads.0[cpu]))) {
-            queues += 1;
-            callbacks.wake();
-        }
+        // Whoever runs the one before it goes on to this.
+        queues += usize::from(callbacks.with(|queue| queue.push_behind(NonNull::from(&heads.0[cpu]))));
     }
     for _ in 0..queues {
         ARRIVED.down(cx);

@@ -28,6 +28,10 @@ impl Boost {
     pub const fn new() -> Self {
         Self { due: Seq::START, reader: None, count: 0 }
     }
+    /// Whether the lock is this reader's.
+    pub fn has(&self, reader: Ref) -> bool {
+        self.reader == Some(reader)
+    }
 }
 
 hw::global! {
@@ -76,7 +80,7 @@ pub(super) fn body(cx: &mut ThreadCx) {
 
 /// A reader ends its section: whether the lock is its own.
 pub(super) fn take_back(state: &mut State, reader: Ref) -> bool {
-    let lent = state.boost.reader == Some(reader);
+    let lent = state.boost.has(reader);
     if lent {
         state.boost.reader = None;
     }

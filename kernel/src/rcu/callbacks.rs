@@ -5,7 +5,7 @@
 //! takes what is due, one at a time and preemptible in between. If the CPU's callbacks are offloaded the thread is `rcuop/N`, which
 //! may run anywhere. What is only freed is freed by the thread as it is; a [`Call`] runs with bottom halves disabled, as it would
 //! in a soft interrupt.
-use super::{options, state};
+use super::{options, reader, state};
 use crate::{
     bh,
     cx::{BhCx, Context, ThreadCx},
@@ -13,6 +13,7 @@ use crate::{
     irq_flags::Off,
     percpu,
     preempt::{self, Balance},
+    report,
     sync::{WaitQueue, raw::RawSpinLock, wait::Limits},
     thread::{self, Builder, Kind, ThreadId},
 };
@@ -21,18 +22,31 @@ use core::{cell::Cell, ptr::NonNull};
 use hw::atomic::{AtomicU32, Ordering::Relaxed};
 use logic::{cpus::CpuSet, rcu::Needed};
 
+/// What reports call whatever a head's function does.
+const CALLBACK: &str = "RCU callback";
+
 /// The part of whatever is retired that stands in a queue.
 pub(crate) struct Head {
     next: Cell<Option<NonNull<Head>>>,
     needed: Cell<Needed>,
     /// What is to be done with it: called once, with the head, by a thread.
     run: unsafe fn(NonNull<Head>, &mut ThreadCx),
+    /// It is no callback, but stands behind some.
+    marks: bool,
 }
 impl Head {
     /// # Safety
     /// `run` may be called once with this head after each [`enqueue`], in any thread.
     pub(crate) const unsafe fn new(run: unsafe fn(NonNull<Head>, &mut ThreadCx)) -> Self {
-        Self { next: Cell::new(None), needed: Cell::new(Needed::from_raw(0)), run }
+        Self { next: Cell::new(None), needed: Cell::new(Needed::from_raw(0)), run, marks: false }
+    }
+    /// As [`new`](Self::new), for one that does not count.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new).
+    pub(super) const unsafe fn mark(run: unsafe fn(NonNull<Head>, &mut ThreadCx)) -> Self {
+        // SAFETY: the caller's promise.
+        Self { marks: true, ..unsafe { Self::new(run) } }
     }
 }
 
@@ -42,11 +56,22 @@ pub(super) struct Queue {
     last: Option<NonNull<Head>>,
     /// One was taken and may not be done yet.
     running: bool,
-    pub queued: u64,
-    pub invoked: u64,
+    /// That one is a callback.
+    counts: bool,
+    queued: u64,
+    invoked: u64,
 }
 // SAFETY: a head belongs to whoever has it, and is made for any thread.
 unsafe impl Send for Queue {}
+
+/// How many heads a CPU has had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Queued on it since boot.
+    pub queued: u64,
+    /// Those of them that have run, wherever.
+    pub invoked: u64,
+}
 
 /// A CPU's part.
 pub(crate) struct CpuCallbacks {
@@ -57,7 +82,7 @@ pub(crate) struct CpuCallbacks {
 }
 impl CpuCallbacks {
     pub(super) const fn new() -> Self {
-        let queue = Queue { first: None, last: None, running: false, queued: 0, invoked: 0 };
+        let queue = Queue { first: None, last: None, running: false, counts: false, queued: 0, invoked: 0 };
         Self { queue: RawSpinLock::new(queue), gate: WaitQueue::named("rcu_callbacks"), thread: AtomicU32::new(0) }
     }
     /// Runs `f` with the queue.
@@ -66,6 +91,14 @@ impl CpuCallbacks {
         let result = f(&mut self.queue.lock_in(off.cx()));
         drop(off);
         result
+    }
+    /// How many it has had.
+    pub(super) fn counts(&self) -> Counts {
+        self.with(|queue| Counts { queued: queue.queued, invoked: queue.invoked })
+    }
+    /// The thread that runs them.
+    pub(super) fn thread(&self) -> ThreadId {
+        ThreadId(self.thread.load(Relaxed))
     }
     /// The thread looks whether something is due.
     pub(super) fn wake(&self) {
@@ -86,7 +119,7 @@ impl Queue {
             Some(last) => unsafe { last.as_ref() }.next.set(Some(head)),
             None => self.first = Some(head),
         }
-        self.queued += 1;
+        self.queued += u64::from(!new.marks);
     }
     /// What the first head needs.
     fn front(&self) -> Option<Needed> {
@@ -98,18 +131,21 @@ impl Queue {
     }
     /// Takes the first head if it is due.
     fn take_due(&mut self) -> Option<NonNull<Head>> {
-        self.invoked += u64::from(core::mem::take(&mut self.running));
+        self.invoked += u64::from(core::mem::take(&mut self.counts));
+        self.running = false;
         if !self.is_due() {
             return None;
         }
-        let head = self.first?;
+        let first = self.first?;
         // SAFETY: as above; with that it is the caller's.
-        self.first = unsafe { head.as_ref() }.next.take();
+        let head = unsafe { first.as_ref() };
+        self.first = head.next.take();
+        self.counts = !head.marks;
         if self.first.is_none() {
             self.last = None;
         }
         self.running = true;
-        Some(head)
+        Some(first)
     }
     /// Puts a head behind all others that needs no more than the last of them; nothing happens if there is none that has not run.
     pub(super) fn push_behind(&mut self, head: NonNull<Head>) -> bool {
@@ -131,11 +167,18 @@ impl Queue {
 pub(crate) unsafe fn enqueue(head: NonNull<Head>) {
     let off = Off::new();
     let here = &percpu::this().rcu.callbacks;
+    // As long as interrupts are off this CPU is a reader: the grace period does not end before the head is in the queue, and
+    // whoever ends it finds it there.
     let needed = state::needed();
     here.queue.lock_in(off.cx()).push(head, needed);
-    // Only then: a grace period that passes finds it.
     state::request(needed, options::is_hurried(false));
     drop(off);
+}
+
+/// Heads that have not run yet, on all CPUs.
+pub(super) fn waiting() -> u64 {
+    let counts = percpu::online().iter().map(|cpu| percpu::area(cpu).rcu.callbacks.counts());
+    counts.map(|counts| counts.queued - counts.invoked).sum()
 }
 
 /// A grace period has passed: whose turn is it?
@@ -151,6 +194,12 @@ pub(super) fn passed() {
 /// Starts the threads that run callbacks, one for each CPU that is there.
 pub(crate) fn start(cx: &mut ThreadCx) -> Result<()> {
     let offloaded = options::offloaded();
+    let absent = offloaded
+        .iter()
+        .fold(offloaded, |left, cpu| if percpu::online().contains(cpu) { left.without(cpu) } else { left });
+    if !absent.is_empty() {
+        report::warn!("rcu_nocbs names CPUs that do not run: {}", absent);
+    }
     for cpu in percpu::online().iter() {
         let elsewhere = offloaded.contains(cpu);
         let name = format!("{}/{cpu}", if elsewhere { "rcuop" } else { "rcuc" });
@@ -169,19 +218,26 @@ fn serve(cx: &mut ThreadCx, callbacks: &'static CpuCallbacks) {
         let limits = Limits::none("rcu_callbacks");
         let Ok(head) = callbacks.gate.wait_within(cx, &limits, || callbacks.with(Queue::take_due)) else { continue };
         // SAFETY: the queue has given it away, once.
-        unsafe { (head.as_ref().run)(head, cx) };
+        checked(|| unsafe { (head.as_ref().run)(head, cx) });
         // However many are due.
         preempt::cond_resched(cx);
     }
 }
 
+/// Runs what others have written: what it leaves open is reported, and over.
+fn checked<R>(f: impl FnOnce() -> R) -> R {
+    let me = thread::current();
+    let (balance, depth) = (Balance::begin(me), me.preempt.readers());
+    let result = f();
+    balance.end(me, CALLBACK);
+    reader::end_leaked(me, depth, CALLBACK);
+    result
+}
+
 /// Whether the running thread is one that runs callbacks.
 pub(super) fn is_in_callback() -> bool {
     let me = thread::current_id();
-    percpu::online().iter().any(|cpu| {
-        let thread: &AtomicU32 = &percpu::area(cpu).rcu.callbacks.thread;
-        ThreadId(thread.load(Relaxed)) == me
-    })
+    percpu::online().iter().any(|cpu| percpu::area(cpu).rcu.callbacks.thread() == me)
 }
 
 /// What a callback says when it has run.
@@ -230,11 +286,8 @@ unsafe fn run(head: NonNull<Head>, _: &mut ThreadCx) {
     // SAFETY: the caller's promise; the head is the first field of a `repr(C)` struct.
     let mut node = unsafe { Box::from_raw(head.cast::<Node>().as_ptr()) };
     let off = bh::Off::new();
-    let me = thread::current();
-    let balance = Balance::begin(me);
     // SAFETY: bottom halves are disabled until `off` is dropped, after the token's last use.
-    let then = (node.function)(&mut unsafe { BhCx::new() });
-    balance.end(me, "RCU callback");
+    let then = checked(|| (node.function)(&mut unsafe { BhCx::new() }));
     drop(off);
     if then == Then::Again {
         // SAFETY: leaked again.

@@ -28,6 +28,7 @@
 //! | `wait` | how does a thread wait for one, or ask whether it has passed? |
 //! | `boost` | who lends a reader its priority that keeps everybody waiting? |
 //! | `stall` | who says why a grace period does not end? |
+//! | `waits` | for whom does it wait, in words? |
 //! | `callbacks` | what runs after a grace period, and in which thread? |
 //! | `barrier` | how does a thread wait until callbacks have run? |
 //! | `pointer` | how is a value read, replaced and freed? |
@@ -47,19 +48,21 @@ mod stats;
 mod thread;
 mod verify;
 mod wait;
+mod waits;
 
 pub use barrier::barrier;
-pub use callbacks::{Call, Then};
+pub use callbacks::{Call, Counts, Then};
 pub(crate) use callbacks::{Head, enqueue, start as start_callbacks};
 pub(crate) use options::set as set_option;
 pub use pointer::{RcuPtr, Retired};
 pub use reader::{ReadContext, ReadGuard, Reading, Section, hook, read, with};
 pub(crate) use reader::{check_exit, enter, leave, section, switched_out};
 pub(crate) use state::{CpuRcu, Place, asked};
-pub use stats::{Stats, stats};
+pub use stats::{Stats, callback_thread, callbacks_of, stats};
 pub(crate) use thread::start;
 pub use verify::Broken;
 #[cfg(not(target_os = "none"))]
 pub(crate) use verify::list;
 pub(crate) use verify::verify;
 pub use wait::{Cookie, cond_sync, poll, start_poll, synchronize, synchronize_expedited};
+pub use waits::Waits;

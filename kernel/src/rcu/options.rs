@@ -23,6 +23,7 @@ struct Options {
     boost: AtomicU32,
     delay_ms: AtomicU32,
     stall_s: AtomicU32,
+    suppress: AtomicU32,
     nocbs: AtomicU32,
     normal: AtomicU32,
     expedited: AtomicU32,
@@ -33,6 +34,7 @@ hw::global! {
         boost: AtomicU32::new(1),
         delay_ms: AtomicU32::new(500),
         stall_s: AtomicU32::new(21),
+        suppress: AtomicU32::new(0),
         nocbs: AtomicU32::new(0),
         normal: AtomicU32::new(0),
         expedited: AtomicU32::new(0),
@@ -56,7 +58,7 @@ pub(crate) fn set(key: &str, value: Option<Value<'_>>) -> Option<bool> {
         }
         "rcu_nocbs" => return Some(set_offloaded(value)),
         "rcu_stall_suppress" | "rcu_normal" | "rcu_expedited" if value.is_some() => return Some(false),
-        "rcu_stall_suppress" => (&options.stall_s, 0, 0),
+        "rcu_stall_suppress" => (&options.suppress, 1, 1),
         "rcu_normal" => (&options.normal, 1, 1),
         "rcu_expedited" => (&options.expedited, 1, 1),
         _ => return None,
@@ -94,7 +96,7 @@ pub(super) fn boost_delay() -> Option<Duration> {
 }
 /// After what time a grace period that goes on is reported; `None`: never.
 pub(super) fn stall_timeout() -> Option<Duration> {
-    Some(OPTIONS.stall_s.load(Relaxed)).filter(|&s| s != 0).map(|s| Duration::from_secs(s.into()))
+    (OPTIONS.suppress.load(Relaxed) == 0).then(|| Duration::from_secs(OPTIONS.stall_s.load(Relaxed).into()))
 }
 /// CPUs whose callbacks are run elsewhere.
 pub(super) fn offloaded() -> CpuSet {

@@ -229,6 +229,16 @@ pub(crate) fn check_exit(me: &'static Thread) {
     }
 }
 
+/// The running thread is back from `what`, which was entered at this depth: a section that is open still is reported and over.
+pub(super) fn end_leaked(me: &'static Thread, depth: u32, what: &str) {
+    let now = me.preempt.readers();
+    if now != depth {
+        report::warn!("{} returned with RCU reader depth {}, entered with {}", what, now, depth);
+        me.preempt.set_readers(depth + 1);
+        leave();
+    }
+}
+
 /// For tests of the detectors: unbalances the depth on purpose.
 pub mod hook {
     /// Ends a section that nobody has begun.

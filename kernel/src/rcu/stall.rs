@@ -1,17 +1,25 @@
-//! Who says why a grace period does not end? A timer's interrupt, because a thread may not get to run (RC-13).
-use super::{options, state, thread as gp};
+//! Who says why a grace period does not end, or does not begin? A timer's interrupt, because a thread may not get to run (RC-13).
+//!
+//! The timer is set when a grace period is asked for that nobody asked for before, and again, on the CPU of `rcu_gp`, when one
+//! begins that waits for somebody: a CPU that begins it is none that it waits for. Whoever is late is looked for when it expires;
+//! an early expiry sets it again. (Linux `kernel/rcu/tree_stall.h`.)
+use super::{callbacks, options, state, thread as gp, waits::Waits};
 use crate::{
     cx::{HardIrqCx, ThreadCx},
-    percpu, report,
-    thread::{Ref, ThreadId},
+    ipi,
+    irq_flags::Off,
+    report,
+    thread::ThreadId,
     time::{self, HrTimer, Instant, Restart},
 };
 use core::time::Duration;
-use logic::cpus::CpuSet;
+use logic::rcu::Seq;
 use spin::Once;
 
-/// Readers that a report names.
-const NAMED: usize = 8;
+/// A report is repeated after this many times what the first one took.
+const REPEAT: u32 = 3;
+/// Readers of whom it shows the calls that they are in: text takes as long as the device does, and interrupts are masked.
+const SHOWN: usize = 2;
 
 hw::global! {
     static TIMER: Once<HrTimer> = Once::new();
@@ -21,86 +29,126 @@ hw::global! {
 pub(super) fn set_up(cx: &mut ThreadCx) {
     if let Some(timeout) = options::stall_timeout() {
         TIMER.call_once(|| {
-            HrTimer::new(cx, move |_: &mut HardIrqCx<'_>, expiry| {
-                let again = expired(timeout);
-                if let Some(at) = again {
-                    let now = time::now();
-                    let _ = expiry.forward(now, Duration::from_nanos(at.as_ns().saturating_sub(now.as_ns()).max(1)));
+            HrTimer::new(cx, move |_: &mut HardIrqCx<'_>, _| {
+                if let Some(at) = expired(timeout) {
+                    set(at);
                 }
-                if again.is_some() { Restart::Yes } else { Restart::No }
+                Restart::No
             })
         });
     }
 }
-/// A grace period goes on. Whoever begins it says so, and `rcu_gp` again, which may have taken the timer back with the one before.
-pub(super) fn watch(cx: &mut ThreadCx, began: Instant) {
-    if let (Some(timer), Some(timeout)) = (TIMER.get().filter(|timer| !timer.is_queued()), options::stall_timeout()) {
-        // Without a place in the timer queue there is no report.
-        let _ = timer.start_at(cx, began.saturating_add(timeout));
+/// Something goes on since this moment. From any context, but under no run queue's lock.
+pub(super) fn watch(since: Instant) {
+    let due = options::stall_timeout().map(|timeout| since.saturating_add(timeout));
+    // What is late has been reported, and the timer set for the next report.
+    if let Some(due) = due.filter(|&due| time::now() < due) {
+        set(due);
     }
 }
-/// It has ended.
-pub(super) fn over(cx: &mut ThreadCx) {
+fn set(at: Instant) {
     if let Some(timer) = TIMER.get() {
+        let off = Off::new();
+        // Without a place in the timer queue there is no report.
+        let _ = timer.start_at(off.cx(), at);
+        drop(off);
+    }
+}
+/// Nobody wants a grace period any more.
+pub(super) fn unwatch(cx: &mut ThreadCx) {
+    if let Some(timer) = TIMER.get() {
+        // If it is set by somebody just now, it expires and finds nothing.
         let _ = timer.try_cancel(cx);
     }
 }
 
-/// What a report is about.
-struct Stalled {
-    number: u64,
-    began: Instant,
-    cpus: CpuSet,
-    readers: heapless::Vec<Ref, NAMED>,
-    /// There are others than these.
-    more: bool,
+/// What takes so long.
+enum Late {
+    /// The grace period in progress.
+    End,
+    /// One that was asked for has not begun.
+    Begin,
+    /// One has ended, and `rcu_gp` has told nobody.
+    Word,
 }
 
-/// Reports the grace period in progress if it is too old; when to look again.
+/// Reports what takes too long; when to look again, if there is anything to look at.
 fn expired(timeout: Duration) -> Option<Instant> {
-    let stalled = state::with(|state| {
-        let mut readers = heapless::Vec::new();
-        // No further than one that is not named: interrupts are masked.
-        let more = state.grace.holding().any(|reader| readers.push(reader).is_err());
-        let (began, cpus) = (state.began, state.grace.waits_for());
-        let seq = state.grace.seq();
-        seq.is_in_progress().then(|| Stalled { number: seq.ended(), began, cpus, readers, more })
-    })?;
     let now = time::now();
-    let due = stalled.began.saturating_add(timeout);
+    let (seq, wanted, since) = state::with(|state| (state.grace.seq(), state.is_wanted(), state.since));
+    let (late, since) = match (seq.is_in_progress(), wanted) {
+        (true, _) => (Late::End, since),
+        (false, true) => (Late::Begin, since),
+        (false, false) => (Late::Word, gp::busy_since()?),
+    };
+    let due = since.saturating_add(timeout);
     if now < due {
-        // Another one than the timer was started for.
         return Some(due);
     }
-    tell(&stalled, now);
-    Some(now.saturating_add(3 * timeout))
+    tell(&late, seq, now.since(since));
+    Some(now.saturating_add(REPEAT * timeout))
 }
 
-fn tell(stalled: &Stalled, now: Instant) {
-    let queued: u64 = percpu::online()
-        .iter()
-        .map(|cpu| percpu::area(cpu).rcu.callbacks.with(|queue| queue.queued - queue.invoked))
-        .sum();
-    let age_ms = (now.as_ns() - stalled.began.as_ns()) / 1_000_000;
+fn tell(late: &Late, seq: Seq, age: Duration) {
+    let (queued, age, number) = (callbacks::waiting(), age.as_millis() as u64, seq.ended() + 1);
+    match (late, Waits::now().filter(|waits| waits.seq == seq)) {
+        (Late::End, Some(waits)) => name(&waits, number, age, queued),
+        // It has ended in between, and whoever is waited for now has nothing to do with it.
+        (Late::End, None) => report::warn!("rcu: stall ended: grace period {} took {} ms", number, age),
+        (Late::Begin, _) => {
+            report::warn!("rcu: grace period {} does not begin for {} ms, {} callbacks queued", number, age, queued);
+        }
+        (Late::Word, _) => {
+            report::warn!(
+                "rcu: end of grace period {} not told for {} ms, {} callbacks queued",
+                number - 1,
+                age,
+                queued
+            );
+        }
+    }
+    if let Some((thread, since)) = gp::starved(time::now()) {
+        report::note!(
+            "  rcu_gp kthread starved: P{} has not run for {} ms, CPU {} runs {}",
+            thread.id(),
+            since.as_millis() as u64,
+            thread.home().id.get(),
+            thread.home().runqueue.running_name()
+        );
+    }
+}
+
+/// Names whoever a grace period waits for, and where each is.
+fn name(waits: &Waits, number: u64, age: u64, queued: u64) {
     report::warn!(
         "rcu: grace period {} stalls: {} ms old, waits for {} CPUs and {} readers, {} callbacks queued",
-        stalled.number,
-        age_ms,
-        stalled.cpus.count() as u64,
-        stalled.readers.len() as u64,
+        number,
+        age,
+        waits.cpus.count(),
+        waits.count,
         queued
     );
-    for cpu in stalled.cpus.iter() {
-        report::note!("  CPU {}: runs {}", cpu, percpu::area(cpu).runqueue.running_name());
+    waits.cpus().for_each(|cpu| report::note!("  {}", cpu));
+    waits.readers.iter().for_each(|reader| report::note!("  {}", reader));
+    if waits.more() != 0 {
+        report::note!("  and {} readers more", waits.more());
     }
-    for reader in &stalled.readers {
-        let ThreadId(id) = reader.id();
-        report::note!("  P{}: {}", id, reader.0.name());
+    let mut running = waits.cpus;
+    for reader in waits.readers.iter().take(SHOWN) {
+        if let Some(cpu) = backtrace(reader.id) {
+            running = running.with(cpu);
+        }
     }
-    if stalled.more {
-        report::note!("  and more readers");
-    }
-    if gp::is_told() {
-        report::note!("  rcu_gp kthread starved: it was woken and does not run");
-    }
+    ipi::request_backtrace(running);
+}
+
+/// Prints the calls that a reader is in. If it runs: the CPU that can tell.
+fn backtrace(id: ThreadId) -> Option<usize> {
+    #[cfg(target_os = "none")]
+    return crate::fault::backtrace_suspended(id).ok()?.err();
+    // The simulated machine has the host's stacks.
+    #[cfg(not(target_os = "none"))]
+    crate::thread::table::find(id)
+        .filter(|&thread| crate::sched::is_running(thread))
+        .map(|thread| thread.home().id.get())
 }

@@ -2,7 +2,7 @@
 //!
 //! One raw lock for all of it, held for a few steps. It comes after a run queue's lock, because a reader is put on its list at a
 //! switch; so nobody is woken while it is held. The number of the grace period is kept outside as well, for whoever only asks.
-use super::{reader::special, thread as gp};
+use super::{reader::special, stall, thread as gp};
 use crate::{
     atomic_word::Word32,
     bugs::{self, Bug},
@@ -82,8 +82,10 @@ pub(super) struct State {
     pub hurried: Needed,
     /// What was seen of each CPU that the grace period waits for.
     seen: [Option<Seen>; MAX_CPUS],
-    /// When the grace period in progress began.
-    pub began: Instant,
+    /// Since when the grace period in progress goes on; if none does, since when the next one is asked for.
+    pub since: Instant,
+    /// How often each CPU was asked in this grace period.
+    pub asked: [u32; MAX_CPUS],
     pub boost: super::boost::Boost,
 }
 
@@ -93,7 +95,8 @@ hw::global! {
         wanted: Needed::from_raw(Seq::START.raw()),
         hurried: Needed::from_raw(Seq::START.raw()),
         seen: [None; MAX_CPUS],
-        began: Instant::from_ns(0),
+        since: Instant::from_ns(0),
+        asked: [0; MAX_CPUS],
         boost: super::boost::Boost::new(),
     });
     /// The number of the grace period.
@@ -107,6 +110,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
     let result = f(&mut state);
     let seq = state.grace.seq();
     if seq.raw() != SEQ.load(Relaxed) {
+        state.since = time::now();
         publish(seq);
     }
     drop(state);
@@ -168,7 +172,8 @@ impl State {
         if self.grace.seq().is_in_progress() {
             return Begun::No;
         }
-        self.began = time::now();
+        self.since = time::now();
+        self.asked = [0; MAX_CPUS];
         self.grace.begin();
         // Everybody sees the number before this looks who runs. Otherwise a CPU that begins to run in between could read what
         // another one then takes away, who would take this grace period for one that begins afterwards.
@@ -178,7 +183,7 @@ impl State {
         let running = self.running();
         match self.grace.wait_for(running) {
             Progress::Ended => Begun::Ended,
-            Progress::None => Begun::GoesOn(self.began),
+            Progress::None => Begun::GoesOn(self.since),
         }
     }
     /// Looks once more at the CPUs that are waited for: who has waited for an interrupt meanwhile was outside.
@@ -202,18 +207,26 @@ impl State {
     }
 }
 
-/// Asks for a grace period, and for haste if `hurry`. From any context.
+/// Asks for a grace period, and for haste if `hurry`. From any context, but under no run queue's lock.
 pub(super) fn request(needed: Needed, hurry: bool) {
-    let news = with(|state| {
+    let (news, first) = with(|state| {
         let (wanted, hurried) = (state.wanted, state.hurried);
+        let idle = !state.grace.seq().is_in_progress() && !state.is_wanted();
         state.wanted = needed.later(wanted);
         if hurry {
             state.hurried = needed.later(hurried);
         }
+        let first = (idle && state.is_wanted() && gp::is_started()).then(time::now);
+        if let Some(now) = first {
+            state.since = now;
+        }
         // One that others asked for may have passed since the caller saw the number, and nobody looks for the caller any more.
         let passed = needed.is_reached(state.grace.seq());
-        passed || state.wanted != wanted || state.hurried != hurried
+        (passed || state.wanted != wanted || state.hurried != hurried, first)
     });
+    if let Some(now) = first {
+        stall::watch(now);
+    }
     if news {
         gp::tell();
     }

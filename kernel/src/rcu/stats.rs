@@ -1,6 +1,6 @@
 //! How often did what happen? What `rcu` in the shell shows.
-use super::state;
-use crate::percpu;
+use super::{callbacks::Counts, state};
+use crate::{percpu, thread::ThreadId};
 
 /// Counts since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +21,23 @@ pub struct Stats {
 
 /// What happened until now.
 pub fn stats() -> Stats {
-    let (mut queued, mut invoked) = (0, 0);
-    for cpu in percpu::online().iter() {
-        let counts = percpu::area(cpu).rcu.callbacks.with(|queue| (queue.queued, queue.invoked));
-        queued += counts.0;
-        invoked += counts.1;
-    }
+    let all = percpu::online().iter().map(callbacks_of).fold((0, 0), |sum, c| (sum.0 + c.queued, sum.1 + c.invoked));
     state::with(|state| Stats {
         grace_periods: state.grace.seq().ended(),
         in_progress: state.grace.seq().is_in_progress(),
         blocked_readers: state.grace.blocked(),
         boosted: state.boost.count,
-        callbacks_queued: queued,
-        callbacks_invoked: invoked,
+        callbacks_queued: all.0,
+        callbacks_invoked: all.1,
     })
+}
+
+/// The callbacks of a CPU.
+pub fn callbacks_of(cpu: usize) -> Counts {
+    percpu::area(cpu).rcu.callbacks.counts()
+}
+
+/// The thread that runs them: its number.
+pub fn callback_thread(cpu: usize) -> ThreadId {
+    percpu::area(cpu).rcu.callbacks.thread()
 }

@@ -14,14 +14,14 @@ use crate::{
     error::Result,
     ipi,
     irq_flags::Off,
-    percpu,
+    percpu, sched,
     sync::{WaitQueue, wait::Limits},
-    thread::{Builder, Kind},
+    thread::{Builder, Kind, Ref, table},
     time::{self, Instant},
 };
 use core::time::Duration;
 use hw::atomic::{
-    AtomicBool,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use logic::rcu::Seq;
@@ -29,24 +29,41 @@ use logic::rcu::Seq;
 /// How long CPUs are left alone, and how long between two questions.
 pub(super) const TICK: Duration = Duration::from_millis(4);
 
+/// For how long the thread may have something to do and not run, before a report says so.
+const STARVED: Duration = Duration::from_secs(1);
+
 hw::global! {
     static GATE: WaitQueue = WaitQueue::named("rcu_gp");
-    /// There is something to look at.
-    static TOLD: AtomicBool = AtomicBool::new(false);
+    /// Since when there is something to look at, in nanoseconds; 0: there is nothing.
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    /// Since when the thread has something to do of its own accord, or when it will have.
+    static BUSY: AtomicU64 = AtomicU64::new(u64::MAX);
+    /// The thread's number.
+    static THREAD: AtomicU32 = AtomicU32::new(0);
     /// The thread exists.
     static STARTED: AtomicBool = AtomicBool::new(false);
 }
 
 /// Makes the thread look. From any context, but under no run queue's lock.
 pub(super) fn tell() {
-    TOLD.store(true, SeqCst);
+    // The clock may not run before there are threads.
+    let now = if is_started() { time::now().as_ns().max(1) } else { 1 };
+    let _ = TOLD.compare_exchange(0, now, SeqCst, SeqCst);
     let off = Off::new();
     let _ = GATE.wake_one(off.cx());
     drop(off);
 }
-/// Whether the thread was told and has not looked yet.
-pub(super) fn is_told() -> bool {
-    TOLD.load(Relaxed)
+/// Since when the thread has something to do, or will have; it may have begun.
+pub(super) fn busy_since() -> Option<Instant> {
+    let (told, busy) = (TOLD.load(SeqCst), BUSY.load(SeqCst));
+    let since = if told == 0 { busy } else { told.min(busy) };
+    (since != u64::MAX).then(|| Instant::from_ns(since))
+}
+/// The thread, and for how long it has had something to do without running, if that is long.
+pub(super) fn starved(now: Instant) -> Option<(Ref, Duration)> {
+    let thread = table::with_number(THREAD.load(Relaxed))?;
+    let waits = Duration::from_nanos(now.as_ns().saturating_sub(busy_since()?.as_ns()));
+    (waits >= STARVED && !sched::is_running(thread)).then_some((thread, waits))
 }
 /// Whether grace periods have anybody to make them.
 pub(super) fn is_started() -> bool {
@@ -57,7 +74,8 @@ pub(super) fn is_started() -> bool {
 pub(crate) fn start(cx: &mut ThreadCx) -> Result<()> {
     let policy = options::kthread_policy();
     stall::set_up(cx);
-    Builder::new("rcu_gp").kind(Kind::Service).policy(policy).spawn(cx, body)?;
+    let thread = Builder::new("rcu_gp").kind(Kind::Service).policy(policy).spawn(cx, body)?;
+    THREAD.store(thread.id().0, Relaxed);
     Builder::new("rcu_boost").kind(Kind::Service).policy(policy).spawn(cx, boost::body)?;
     STARTED.store(true, Relaxed);
     Ok(())
@@ -72,6 +90,11 @@ fn body(cx: &mut ThreadCx) {
             one(cx);
             passed(cx);
         }
+        stall::unwatch(cx);
+        // Whoever has asked just now has set the timer for nothing.
+        if let Some(since) = state::with(|state| state.is_wanted().then_some(state.since)) {
+            stall::watch(since);
+        }
     }
 }
 
@@ -84,24 +107,26 @@ fn passed(cx: &mut ThreadCx) {
 /// Waits until there is something to look at, or until a moment.
 fn until_told(cx: &mut ThreadCx, deadline: Option<Instant>) {
     let limits = Limits { deadline, ..Limits::none("rcu_gp") };
+    BUSY.store(deadline.map_or(u64::MAX, Instant::as_ns), SeqCst);
     // That the time is up is something to look at as well.
-    let _ = GATE.wait_within(cx, &limits, || TOLD.swap(false, SeqCst).then_some(()));
+    let _ = GATE.wait_within(cx, &limits, || (TOLD.load(SeqCst) != 0).then_some(()));
+    // In this order: one of the two says so as long as it has not looked.
+    BUSY.store(time::now().as_ns(), SeqCst);
+    TOLD.store(0, SeqCst);
 }
 
 /// The grace period that somebody has begun, or another one, until it ends.
 fn one(cx: &mut ThreadCx) {
-    let (begun, seq, began) = state::with(|state| (state.begin(), state.grace.seq(), state.began));
+    let (begun, seq, began) = state::with(|state| (state.begin(), state.grace.seq(), state.since));
     if matches!(begun, Begun::Ended) {
         return;
     }
-    stall::watch(cx, began);
+    // On this CPU, which is not waited for.
+    stall::watch(began);
     let mut ask_at = None;
-    loop {
-        let now = time::now();
-        let Some(open) = look(seq, now, &mut ask_at) else { break };
+    while let Some(open) = look(seq, time::now(), &mut ask_at) {
         until_told(cx, open.again);
     }
-    stall::over(cx);
 }
 
 /// A grace period that goes on.
@@ -112,10 +137,17 @@ struct Open {
 
 /// Does what is due in the grace period of this number; `None` if it has ended. `ask_at`: when to ask CPUs again, once they were.
 fn look(seq: Seq, now: Instant, ask_at: &mut Option<Instant>) -> Option<Open> {
-    let (hurried, current, waits_for, holds, began) = state::with(|state| {
+    let (hurried, ask, due, current, waits_for, holds, began) = state::with(|state| {
+        // Whoever began it may have looked at this CPU while another thread ran.
+        let _ = state.grace.quiescent(percpu::this().id.get());
         let _ = state.look_again();
-        let holds = state.grace.holding().next().is_some();
-        (state.is_hurried(), state.grace.seq(), state.grace.waits_for(), holds, state.began)
+        let (hurried, waits_for) = (state.is_hurried(), state.grace.waits_for());
+        let due = ask_at.unwrap_or(if hurried { state.since } else { state.since.saturating_add(TICK) });
+        let ask = now >= due;
+        if ask {
+            waits_for.iter().for_each(|cpu| state.asked[cpu] = state.asked[cpu].saturating_add(1));
+        }
+        (hurried, ask, due, state.grace.seq(), waits_for, state.grace.held_by() != 0, state.since)
     });
     // Somebody may have begun the next one already.
     if current != seq {
@@ -124,17 +156,17 @@ fn look(seq: Seq, now: Instant, ask_at: &mut Option<Instant>) -> Option<Open> {
     let mut again = None;
     let mut not_later = |at: Instant| again = Some(again.map_or(at, |other: Instant| other.min(at)));
     if !waits_for.is_empty() {
-        let mut due = ask_at.unwrap_or(if hurried { began } else { began.saturating_add(TICK) });
-        if now >= due {
+        let mut next = due;
+        if ask {
             for cpu in waits_for.iter() {
                 let cpu = percpu::area(cpu);
                 cpu.rcu.asked.store(true, Relaxed);
                 ipi::resched(cpu);
             }
-            due = now.saturating_add(TICK);
-            *ask_at = Some(due);
+            next = now.saturating_add(TICK);
+            *ask_at = Some(next);
         }
-        not_later(due);
+        not_later(next);
     }
     if holds && let Some(delay) = options::boost_delay() {
         let due = if hurried { began } else { began.saturating_add(delay) };

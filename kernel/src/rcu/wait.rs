@@ -66,7 +66,7 @@ fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
             }
             return Ok(());
         }
-        Begun::GoesOn(began) => stall::watch(cx, began),
+        Begun::GoesOn(began) => stall::watch(began),
         Begun::No => {}
     }
     state::request(needed, options::is_hurried(hurry.is_some()));

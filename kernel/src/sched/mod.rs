@@ -261,6 +261,14 @@ fn must_be_reader(prev: Ref, saved: mask::Saved) {
 }
 
 #[cold]
+fn reader_yields(prev: Ref, saved: mask::Saved) {
+    must_be_reader(prev, saved);
+    let depth = prev.preempt.readers();
+    report::warn!("voluntary context switch in an RCU reader section, depth {}: {} yields", depth, prev.name());
+    rcu::switched_out(prev);
+}
+
+#[cold]
 fn atomic_bug() -> ! {
     let t = thread::current();
     let site = t.preempt.site();
@@ -328,8 +336,7 @@ pub(crate) fn yield_now() {
     let prev = Ref(thread::current());
     let saved = mask::save();
     if !prev.preempt.is_free() || !saved.was_enabled() {
-        must_be_reader(prev, saved);
-        rcu::switched_out(prev);
+        reader_yields(prev, saved);
     }
     let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below or by the next thread.

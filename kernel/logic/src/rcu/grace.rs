@@ -63,14 +63,21 @@ pub struct GracePeriod<R> {
     seq: Seq,
     waits_for: CpuSet,
     lists: [List<R, OnBlocked>; 2],
+    /// How many stand in each.
+    counts: [usize; 2],
     holding: usize,
-    blocked: usize,
 }
 
 impl<R> GracePeriod<R> {
     /// None has been yet.
     pub const fn new() -> Self {
-        Self { seq: Seq::START, waits_for: CpuSet::EMPTY, lists: [List::new(), List::new()], holding: 0, blocked: 0 }
+        Self {
+            seq: Seq::START,
+            waits_for: CpuSet::EMPTY,
+            lists: [List::new(), List::new()],
+            counts: [0; 2],
+            holding: 0,
+        }
     }
     /// The number.
     pub const fn seq(&self) -> Seq {
@@ -79,10 +86,6 @@ impl<R> GracePeriod<R> {
     /// CPUs that were not seen outside yet.
     pub const fn waits_for(&self) -> CpuSet {
         self.waits_for
-    }
-    /// Readers in both lists.
-    pub const fn blocked(&self) -> usize {
-        self.blocked
     }
 }
 
@@ -116,12 +119,15 @@ impl<R: Blocked> GracePeriod<R> {
         let side = if holds { self.holding } else { self.holding ^ 1 };
         reader.side().set(side as u8);
         let _ = self.lists[side].push_back(reader);
-        self.blocked += 1;
+        self.counts[side] += 1;
         self.waits_for = self.waits_for.without(cpu);
     }
     /// 4: a reader that is in a list has ended its section.
     pub fn leave(&mut self, reader: R) -> Progress {
-        self.blocked -= usize::from(self.lists[usize::from(reader.side().get()) & 1].remove(reader));
+        let side = usize::from(reader.side().get()) & 1;
+        if self.lists[side].remove(reader) {
+            self.counts[side] -= 1;
+        }
         self.look()
     }
     /// 5
@@ -138,9 +144,17 @@ impl<R: Blocked> GracePeriod<R> {
         let held = self.seq.is_in_progress().then(|| self.lists[self.holding].iter());
         held.into_iter().flatten()
     }
+    /// How many these are.
+    pub const fn held_by(&self) -> usize {
+        if self.seq.is_in_progress() { self.counts[self.holding] } else { 0 }
+    }
     /// Whether a reader stands in the list that it says it stands in.
     pub fn lists(&self, reader: R) -> bool {
         self.lists[usize::from(reader.side().get()) & 1].contains(reader)
+    }
+    /// Readers in both lists.
+    pub const fn blocked(&self) -> usize {
+        self.counts[0] + self.counts[1]
     }
 }
 

@@ -436,6 +436,10 @@ impl RtMutex {
             // Left to the top waiter. The others sleep: to look again and again could keep that one from running.
             return number == 0 && self.top.load(Relaxed) == me.number();
         };
+        if self.class == Class::Rcu {
+            // A section may be long, and its end has no use for whoever waits for it.
+            return false;
+        }
         loop {
             if self.word.owner() != number {
                 return true;

@@ -59,7 +59,7 @@ fn a_starved_thread_is_told() {
             hogs.iter_mut().for_each(|hog| hog.join(cx).unwrap());
         });
         let told = warnings(&outcome);
-        assert!(told.len() == 1 && told[0].contains("grace period 0 stalls: 3000 ms old"), "{}", outcome.console);
+        assert!(told.len() == 1 && told[0].contains("grace period 1 stalls: 3000 ms old"), "{}", outcome.console);
         assert!(outcome.console.contains("kthread starved"), "{}", outcome.console);
     }
 }
@@ -151,6 +151,39 @@ fn a_cpu_that_cannot_answer_is_asked_again() {
             rcu::synchronize(cx).unwrap();
             assert_eq!((sim::time(), asked(1) - before), (begin + 3 * TICK, 3), "{}", model.name());
             reader.join(cx).unwrap();
+        });
+    }
+}
+
+/// RC-11: whoever waited for a grace period goes on, though somebody has begun the next one before `rcu_gp` came to see the end of it.
+#[test]
+fn one_that_ends_is_not_taken_for_the_next() {
+    for model in PREEMPTIBLE {
+        run_model(model, config(1), "", |cx| {
+            become_policy(cx, fifo(99));
+            let begin = sim::time();
+            let reader = |cx: &mut ThreadCx, priority: i32, ns: u64| {
+                let reader = start_on(cx, &[0], "reader", fifo(priority), move |cx| {
+                    let guard = rcu::read(cx);
+                    sim::spend(ns);
+                    drop(guard);
+                    // `rcu_gp` does not get to run.
+                    sim::spend(2 * MS);
+                    sim::time()
+                });
+                sleep_till(cx, sim::time() + MS);
+                reader
+            };
+            let mut first = reader(cx, 10, 3 * MS);
+            let mut waits_for_first = updater(cx, begin + 3 * MS / 2);
+            sleep_till(cx, begin + 2 * MS);
+            let mut second = reader(cx, 20, 20 * MS);
+            sched::set(cx, second.id(), fair()).unwrap();
+            let mut waits_for_second = updater(cx, begin + 9 * MS / 2);
+            let passed = waits_for_first.join(cx).unwrap();
+            assert_eq!(Ok(passed), first.join(cx));
+            assert!(waits_for_second.join(cx).unwrap() > passed + 10 * MS);
+            second.join(cx).unwrap();
         });
     }
 }

@@ -14,7 +14,7 @@ use kernel::{
     rcu::{self, RcuPtr, hook},
     simulation,
     sync::{Completion, Mutex, RawSpinLock, Semaphore, SpinLock},
-    time,
+    thread, time,
 };
 use std::sync::Arc;
 
@@ -120,6 +120,34 @@ fn a_reader_that_sleeps_is_waited_for() {
             assert_eq!(rcu::stats().blocked_readers, 0);
         });
         assert_eq!(warnings(&outcome).len(), 1, "{}", outcome.console);
+    }
+}
+
+/// RC-04: so is one that yields, with one report.
+#[test]
+fn a_reader_that_yields_is_waited_for() {
+    for model in Model::ALL {
+        let outcome = run_model(model, Config::default(), "", |cx| {
+            let begin = sim::time();
+            let mut reader = start(cx, "reader", fifo(60), move |cx| {
+                sleep_till(cx, begin + MS);
+                let guard = rcu::read(cx);
+                forged(thread::yield_now);
+                assert_eq!(sim::time(), begin + 11 * MS);
+                drop(guard);
+            });
+            let mut equal = start(cx, "equal", fifo(60), move |cx| {
+                sleep_till(cx, begin + MS);
+                sim::spend(10 * MS);
+                rcu::stats().blocked_readers
+            });
+            let mut updater = updater(cx, begin + 2 * MS);
+            assert_eq!(updater.join(cx), Ok(begin + 11 * MS));
+            assert_eq!(equal.join(cx), Ok(1));
+            reader.join(cx).unwrap();
+        });
+        let text = "WARNING: voluntary context switch in an RCU reader section, depth 1: reader yields";
+        assert_eq!(warnings(&outcome), [text]);
     }
 }
 

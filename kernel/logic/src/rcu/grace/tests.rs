@@ -168,6 +168,8 @@ proptest! {
                 prop_assert!(threads.iter().any(|t| t.holds), "goes on with nobody left");
             }
             prop_assert_eq!(m.holding().count(), threads.iter().filter(|t| began.is_some() && t.holds).count());
+            prop_assert_eq!(m.held_by(), m.holding().count());
+            prop_assert_eq!(m.blocked(), threads.iter().filter(|t| t.listed).count());
             prop_assert_eq!(m.seq().is_in_progress(), began.is_some());
             prop_assert_eq!(m.blocked(), threads.iter().filter(|t| t.listed).count());
             for t in 0..8 {
