@@ -8,6 +8,7 @@ mod cyclictest;
 mod interrupts;
 #[cfg(any(feature = "latency", not(target_os = "none")))]
 mod latency;
+mod rcu;
 mod system;
 mod tasks;
 mod taskset;
@@ -53,7 +54,7 @@ const fn command(
 }
 
 /// Those that every image has, and the latency tracers' own.
-const COUNT: usize = 21 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
+const COUNT: usize = 22 + cfg!(any(feature = "latency", not(target_os = "none"))) as usize;
 
 /// In the order in which `help` lists them.
 static COMMANDS: [Command; COUNT] = [
@@ -96,6 +97,7 @@ static COMMANDS: [Command; COUNT] = [
     ),
     command("poweroff", "", "stop the machine", &[], system::poweroff),
     command("ps", "[-l]", "list threads; -l: what they wait for, stack used", &["-l"], threads::ps),
+    command("rcu", "", "show grace periods, whom they wait for, and callbacks", &[], rcu::rcu),
     command("reboot", "", "start the machine again", &[], system::reboot),
     command("sleep", "TIME", "wait: 250us, 10ms, 2s; ^C ends it", &[], tasks::sleep),
     command(
