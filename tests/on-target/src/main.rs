@@ -56,6 +56,8 @@ mod pinned;
 #[cfg(target_os = "none")]
 mod placement;
 #[cfg(target_os = "none")]
+mod rcu_stalls;
+#[cfg(target_os = "none")]
 mod routing;
 #[cfg(target_os = "none")]
 mod stacks;

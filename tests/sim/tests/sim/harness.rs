@@ -118,6 +118,7 @@ pub fn fair() -> Policy {
 
 pub const US: u64 = 1_000;
 pub const MS: u64 = 1_000_000;
+pub const S: u64 = 1_000_000_000;
 
 pub fn ms(n: u64) -> core::time::Duration {
     core::time::Duration::from_millis(n)
@@ -179,6 +180,10 @@ impl<T> Log<T> {
     }
     pub fn push(&self, entry: T) {
         self.0.lock().unwrap().push(entry);
+    }
+    /// How many entries so far are like this; they stay.
+    pub fn count(&self, is: impl Fn(&T) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|entry| is(entry)).count()
     }
     /// Takes what was written so far.
     pub fn take(&self) -> Vec<T> {

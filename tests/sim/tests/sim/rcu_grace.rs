@@ -1,6 +1,9 @@
 //! Does a grace period wait for readers that began before it, and for nobody else? (RC-01, RC-03)
-use crate::harness::{
-    Log, MS, US, any_order, become_policy, fair, fifo, move_to, ms, run_model, sleep_till, start, start_on, these,
+use crate::{
+    harness::{
+        Log, MS, US, any_order, become_policy, fair, fifo, move_to, ms, run_model, sleep_till, start, start_on, these,
+    },
+    rcu_kit::named,
 };
 use hw::sim::{self, Config, Rng};
 use kernel::{
@@ -174,6 +177,62 @@ fn later_readers_do_not_hold_it() {
     }
 }
 
+/// RC-03, RC-01.1: one that is preempted later, on a CPU that was not asked yet, may have begun before, and holds it.
+#[test]
+fn a_reader_that_is_preempted_later_holds_it() {
+    for model in PREEMPTIBLE {
+        run_model(model, Config { cpus: 2, ..Config::default() }, "", |cx| {
+            let begin = sim::time();
+            let mut reader = start_on(cx, &[1], "reader", fair(), move |cx| {
+                let guard = rcu::read(cx);
+                sim::spend(5 * MS);
+                drop(guard);
+            });
+            let mut hog = start_on(cx, &[1], "hog", fifo(40), move |cx| {
+                sleep_till(cx, begin + 2 * MS);
+                sim::spend(10 * MS);
+            });
+            assert_eq!(updater(cx, begin + MS).join(cx), Ok(begin + 15 * MS));
+            [&mut reader, &mut hog].into_iter().for_each(|thread| thread.join(cx).unwrap());
+        });
+    }
+}
+
+/// RC-03.4: nor does one that began later hold it through a CPU that is still waited for, where it goes on: when that is asked, it is
+/// outside of every section but this one.
+#[test]
+fn a_later_reader_moves_to_a_cpu_that_is_waited_for() {
+    for model in PREEMPTIBLE {
+        run_model(model, Config { cpus: 2, ..Config::default() }, "rcu_kthread_prio=50", |cx| {
+            become_policy(cx, fifo(99));
+            move_to(cx, 0);
+            let (gp, _) = named(cx, "rcu_gp");
+            sched::set_affinity(cx, gp, these(&[0])).unwrap();
+            let begin = sim::time();
+            let hog = |cx: &mut ThreadCx, cpu: usize, from: u64, ns: u64| {
+                start_on(cx, &[cpu], "hog", fifo(40), move |cx| {
+                    sleep_till(cx, begin + from);
+                    sim::spend(ns);
+                })
+            };
+            let mut hogs = [hog(cx, 1, 0, 4 * MS), hog(cx, 0, 3 * MS, 20 * MS)];
+            let mut updater = updater(cx, begin + MS);
+            let mut reader = start_on(cx, &[0, 1], "reader", fifo(10), move |cx| {
+                sleep_till(cx, begin + 2 * MS);
+                let guard = rcu::read(cx);
+                let entered = sim::here();
+                sim::spend(10 * MS);
+                let left = (entered, sim::here(), sim::time());
+                drop(guard);
+                left
+            });
+            assert_eq!(updater.join(cx), Ok(begin + MS + TICK));
+            assert_eq!(reader.join(cx), Ok((0, 1, begin + 13 * MS)));
+            hogs.iter_mut().for_each(|hog| hog.join(cx).unwrap());
+        });
+    }
+}
+
 /// RC-03.4: a grace period for which this CPU has passed ends with the reader that it waits for, though another one has lost its
 /// CPU since.
 #[test]
@@ -216,9 +275,14 @@ fn a_reader_is_listed_once() {
                 drop(inner);
                 sim::spend(2 * MS);
             });
-            for _ in 0..5 {
+            for n in 0..5 {
                 time::sleep(cx, ms(1)).unwrap();
                 assert_eq!((rcu::stats().blocked_readers, kernel::verify::all(cx)), (1, Ok(())));
+                assert_eq!(rcu::stats().in_progress, n > 1);
+                if n == 1 {
+                    // From now on it is in the list of those that hold it.
+                    rcu::start_poll(cx);
+                }
             }
             reader.join(cx).unwrap();
             assert_eq!(rcu::stats().blocked_readers, 0);

@@ -6,6 +6,7 @@ use kernel::{
 };
 
 mod commands;
+mod rcu;
 mod session;
 mod tables;
 
