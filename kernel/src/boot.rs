@@ -11,7 +11,8 @@ use crate::{
     error::Result,
     irq, latency, log, mask, model, percpu, rcu, report, sched, secondary,
     sync::rtmutex,
-    thread, time,
+    thread::{self, Ref},
+    time,
 };
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -57,7 +58,12 @@ macro_rules! main {
 
 /// Brings the kernel up on the boot CPU and runs `main` as a thread.
 pub fn start(boot: &Boot, board: &'static Board, main: Main) -> ! {
-    let idle = secondary::adopt_cpu(0);
+    as_thread(secondary::adopt_cpu(0), boot, board, main)
+}
+
+// Apart, because a function may have looked before who the current thread is.
+#[inline(never)]
+fn as_thread(idle: Ref, boot: &Boot, board: &'static Board, main: Main) -> ! {
     percpu::go_online();
     BOARD.call_once(|| board);
     let machine = memory(boot, board);

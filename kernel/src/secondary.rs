@@ -94,7 +94,12 @@ extern "Rust" fn __tophalf_secondary(cpu: usize) -> ! {
     if EXPECTED.compare_exchange(cpu, 0, Relaxed, Relaxed).is_err() {
         stay_out();
     }
-    let idle = adopt_cpu(cpu);
+    as_thread(adopt_cpu(cpu), cpu)
+}
+
+// Apart, because a function may have looked before who the current thread is.
+#[inline(never)]
+fn as_thread(idle: Ref, cpu: usize) -> ! {
     if let Err(error) = irq::start_here() {
         report::warn!("CPU {}: {}, it stays out", cpu, error);
         stay_out();

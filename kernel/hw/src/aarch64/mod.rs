@@ -86,11 +86,14 @@ pub mod cpu {
     pub const INTERRUPT_EXIT: u64 = super::vectors::EXIT;
 
     /// The running thread (`TPIDR_EL1`).
+    ///
+    /// A function may read it once for all its calls of this: its frame is on one thread's stack, or serves one interrupt, so it is
+    /// the same whenever the function runs. Whoever has called [`set_current`] sees the new one in a function of its own.
     #[inline(always)]
     pub fn current() -> *const () {
         let p;
-        // SAFETY: reads a software register. Not `pure`: another thread's value is seen after a switch.
-        unsafe { asm!("mrs {}, tpidr_el1", out(reg) p, options(nomem, nostack, preserves_flags)) };
+        // SAFETY: reads a software register. `pure` as said above: another thread's value is never seen by the same frame.
+        unsafe { asm!("mrs {}, tpidr_el1", out(reg) p, options(pure, nomem, nostack, preserves_flags)) };
         p
     }
     /// Sets the running thread.
