@@ -8,6 +8,7 @@
 mod irq;
 mod mutex;
 mod queue;
+mod rcu;
 mod remote;
 mod row;
 mod semaphore;
@@ -88,6 +89,8 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     let mut ready = background(cx)?;
     let lines = irq::lines(cx)?;
     let Some(line) = lines.first() else { return Err(Error::Invalid) };
+    // First: those who end leave something to RCU, whose timer would be armed behind this one.
+    let timed = if unit() == INSTRUCTIONS { Some(timer::expiry(cx)?) } else { None };
     let rows = [
         irq::interrupt(cx, "pend-handler", line, irq::Until::Handler)?,
         irq::interrupt(cx, "pend-thread", line, irq::Until::Thread)?,
@@ -101,8 +104,10 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         mutex::chain(cx, "chain-8", 8)?,
         mutex::chain(cx, "chain-64", 64)?,
         queue::uncontended(cx),
+        rcu::read(cx),
+        rcu::expedited(cx)?,
+        rcu::call(cx),
     ];
-    let timed = if unit() == INSTRUCTIONS { Some(timer::expiry(cx)?) } else { None };
     DONE.store(true, Relaxed);
     for line in lines {
         // The handlers are nobody's own thread, so this cannot fail.
@@ -112,6 +117,7 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
     for thread in &mut ready {
         let _ = thread.join(cx);
     }
+    rcu::finish(cx)?;
     for row in rows.iter().chain(&timed) {
         row.print(cx);
     }

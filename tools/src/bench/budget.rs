@@ -27,7 +27,7 @@ const KIB: u64 = 1024;
 const NONE: &str = "-";
 
 /// The budget, in the order in which it is printed.
-pub const BUDGETS: [Budget; 13] = [
+pub const BUDGETS: [Budget; 14] = [
     Budget {
         id: "pend-handler",
         what: "SPI pended -> primary handler's first instruction",
@@ -110,6 +110,15 @@ pub const BUDGETS: [Budget; 13] = [
         linux: NONE,
     },
     Budget {
+        id: "rcu-read",
+        what: "RCU reader section: begin + end",
+        gate: 9,
+        goal: 8,
+        best_small: NONE,
+        best_smp: NONE,
+        linux: NONE,
+    },
+    Budget {
         id: "timer-thread",
         what: "timer expires -> the FIFO-99 thread that slept runs",
         gate: 270,
@@ -156,6 +165,8 @@ pub const IMAGE_TEXT: &str = "image-text";
 pub fn what(id: &str) -> Option<&'static str> {
     of(id).map(|budget| budget.what).or(match id {
         "ipi-thread" => Some("semaphore up -> thread runs on another, idle CPU, by reschedule IPI"),
+        "rcu-expedited" => Some("expedited grace period, one CPU, no reader without it"),
+        "rcu-call" => Some("RCU callback left in the queue, behind others"),
         "chain-1" => Some("priority through 1 mutex, until its owner runs"),
         "chain-8" => Some("priority along 8 mutexes, until the first one's owner runs"),
         "chain-64" => Some("priority along 64 mutexes, until the first one's owner runs"),
