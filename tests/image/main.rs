@@ -354,6 +354,7 @@ fn stress() -> Result<()> {
     const BOUND: &str = "600";
     for name in [
         "sc_11_stress_on_four_cpus",
+        "rc_01_3_torture_on_four_cpus",
         "hc_01_2_events_of_four_cpus_keep_their_order",
         "tm_01_3_the_clock_is_one_for_all_cpus",
         "bu_02_1_registers_survive_ten_thousand_migrations",

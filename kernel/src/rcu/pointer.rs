@@ -116,9 +116,10 @@ impl<T> Deref for Retired<T> {
         &unsafe { self.0.as_ref() }.value
     }
 }
-impl<T: fmt::Debug> fmt::Debug for Retired<T> {
+/// Whatever the value is: errors hold it, which are unwrapped.
+impl<T> fmt::Debug for Retired<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Retired").field(&**self).finish()
+        f.debug_struct("Retired").finish_non_exhaustive()
     }
 }
 impl<T> Drop for Retired<T> {

@@ -58,6 +58,10 @@ mod placement;
 #[cfg(target_os = "none")]
 mod rcu_stalls;
 #[cfg(target_os = "none")]
+mod rcu_torture;
+#[cfg(target_os = "none")]
+mod rng;
+#[cfg(target_os = "none")]
 mod routing;
 #[cfg(target_os = "none")]
 mod stacks;

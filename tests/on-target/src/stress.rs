@@ -4,6 +4,7 @@
 //! at once. It ends by its own counting.
 use crate::{
     crew::{CPUS, assert_in_order},
+    rng::Rng,
     support::{become_policy, fifo, spare},
     table::test,
 };
@@ -13,7 +14,7 @@ use core::{
     time::Duration,
 };
 use kernel::{
-    CpuSet, Policy, ThreadCx,
+    Policy, ThreadCx,
     irq::{self, Flags, Handled, Line, Primary, Request, Trigger, inject},
     sched,
     sync::{Completion, Semaphore},
@@ -24,34 +25,21 @@ use kernel::{
 const THREADS: usize = 12;
 const STEPS: u32 = 2000;
 const LINES: u32 = 3;
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+const SEED: u64 = 1;
 /// Longest sleep, wait or run of a step, in nanoseconds.
 const STEP_NS: u64 = 30_000;
 
-/// Marsaglia's xorshift64.
-struct Rng(u64);
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 33) % n
+fn policy(rng: &mut Rng) -> Policy {
+    let priority = 1 + rng.below(4) as i32;
+    match rng.below(6) {
+        0 => Policy::other(0),
+        1 => Policy::rr(priority),
+        _ => Policy::fifo(priority),
     }
-    fn some_cpus(&mut self) -> CpuSet {
-        CpuSet::from_bits(1 + self.below((1 << CPUS) - 1) as u32)
-    }
-    fn policy(&mut self) -> Policy {
-        let priority = 1 + self.below(4) as i32;
-        match self.below(6) {
-            0 => Policy::other(0),
-            1 => Policy::rr(priority),
-            _ => Policy::fifo(priority),
-        }
-        .expect("valid numbers")
-    }
-    fn soon(&mut self) -> Instant {
-        time::now().saturating_add(Duration::from_nanos(self.below(STEP_NS)))
-    }
+    .expect("valid numbers")
+}
+fn soon(rng: &mut Rng) -> Instant {
+    time::now().saturating_add(Duration::from_nanos(rng.below(STEP_NS)))
 }
 
 /// What the threads share.
@@ -79,32 +67,32 @@ impl Shared {
 fn step(cx: &mut ThreadCx, rng: &mut Rng, shared: &Shared) {
     match rng.below(16) {
         0 | 1 => {
-            let end = rng.soon();
+            let end = soon(rng);
             while time::now() < end {}
         }
         // Interrupted, perhaps, by step 13.
-        2 => _ = time::sleep_until(cx, rng.soon()),
+        2 => _ = time::sleep_until(cx, soon(rng)),
         3 => thread::yield_now(cx),
         // Somebody who has not begun, or has ended, is not found.
-        4 => _ = sched::set(cx, shared.someone(rng), rng.policy()),
-        5..=7 => _ = sched::set_affinity(cx, shared.someone(rng), rng.some_cpus()),
+        4 => _ = sched::set(cx, shared.someone(rng), policy(rng)),
+        5..=7 => _ = sched::set_affinity(cx, shared.someone(rng), rng.some_cpus(CPUS)),
         8 => shared.up(cx),
         9 | 10 => {
-            let taken = shared.semaphore.down_until(cx, rng.soon());
+            let taken = shared.semaphore.down_until(cx, soon(rng));
             shared.downs.fetch_add(taken.is_ok().into(), SeqCst);
         }
         11 => shared.completion.complete(cx),
-        12 => _ = shared.completion.wait_until(cx, rng.soon()),
+        12 => _ = shared.completion.wait_until(cx, soon(rng)),
         13 => _ = thread::interrupt(cx, shared.someone(rng)),
         14 => {
             let pinned = sched::migrate_disable(cx);
-            let _ = time::sleep_until(cx, rng.soon());
+            let _ = time::sleep_until(cx, soon(rng));
             drop(pinned);
         }
         _ => {
             let line = spare(rng.below(LINES.into()) as u32);
             if rng.below(3) == 0 {
-                irq::set_affinity(cx, line, rng.some_cpus()).unwrap();
+                irq::set_affinity(cx, line, rng.some_cpus(CPUS)).unwrap();
             }
             inject::pend(cx, line).unwrap();
         }
@@ -137,10 +125,10 @@ fn sc_11_stress_on_four_cpus(cx: &mut ThreadCx) {
     });
     become_policy(cx, fifo(50));
     let lines: Vec<_> = (0..LINES).map(|n| line(cx, n, &shared)).collect();
-    let mut scripts = Rng(SEED);
+    let mut scripts = Rng::new(SEED);
     let threads = (0..THREADS).map(|n| {
-        let (mine, mut rng) = (shared.clone(), Rng(scripts.below(u64::MAX) | 1));
-        let builder = Builder::new("stress").policy(scripts.policy()).affinity(scripts.some_cpus());
+        let (mine, mut rng) = (shared.clone(), Rng::new(scripts.draw()));
+        let builder = Builder::new("stress").policy(policy(&mut scripts)).affinity(scripts.some_cpus(CPUS));
         let thread = builder.spawn(cx, move |cx| {
             for _ in 0..STEPS {
                 step(cx, &mut rng, &mine);
