@@ -56,6 +56,10 @@ mod pinned;
 #[cfg(target_os = "none")]
 mod placement;
 #[cfg(target_os = "none")]
+mod rcu;
+#[cfg(target_os = "none")]
+mod rcu_boost;
+#[cfg(target_os = "none")]
 mod rcu_stalls;
 #[cfg(target_os = "none")]
 mod rcu_torture;

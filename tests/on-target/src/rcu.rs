@@ -1,0 +1,339 @@
+//! Do readers, and whoever waits for them, keep the rules of RCU on the machine itself? (RC-02 to RC-07, RC-14)
+use crate::{
+    crew::{CPUS, spin, start},
+    support::{Count, become_policy, fifo, hard_line, ms, pend, sleep, spare, start_on, us},
+    table::{PREEMPTIBLE, test},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use kernel::{
+    CpuSet, Error, Policy, ThreadCx, bh,
+    irq::Primary,
+    irq_flags, preempt,
+    rcu::{self, Call, RcuPtr, Then},
+    sleep_hook,
+    sync::RawSpinLock,
+    thread::{self, JoinHandle},
+    time::{self, Instant},
+};
+
+fn fair() -> Policy {
+    Policy::other(0).expect("0 is a nice value")
+}
+fn join<T: Send + 'static>(cx: &mut ThreadCx, mut thread: JoinHandle<T>) -> T {
+    thread.join(cx).expect("it ends by itself")
+}
+
+/// RC-02.1, RC-01.1, RC-01.2: of three sections in each other the end of the outermost lets a grace period end; whoever begins later
+/// does not keep it, and sees the new value.
+fn rc_02_1_the_outermost_end_counts(cx: &mut ThreadCx) {
+    static PLACE: RcuPtr<u32> = RcuPtr::null();
+    PLACE.replace(1);
+    become_policy(cx, fifo(50));
+    let steps = Arc::new(AtomicU32::new(0));
+    let mine = steps.clone();
+    let mut reader = thread::spawn(cx, "reader", move |cx| {
+        rcu::with(cx, |outer, cx| {
+            let old = PLACE.load(outer);
+            rcu::with(cx, |_, cx| {
+                rcu::with(cx, |_, _| spin(ms(1)));
+                mine.store(1, SeqCst);
+                spin(ms(1));
+            });
+            mine.store(2, SeqCst);
+            spin(ms(1));
+            assert_eq!(old, Some(&1));
+            mine.store(3, SeqCst);
+        });
+        rcu::with(cx, |section, _| {
+            assert_eq!(PLACE.load(section), Some(&2));
+            spin(ms(5));
+        });
+    })
+    .expect("a slot and memory");
+    sleep(cx, us(500));
+    let old = PLACE.replace(2).expect("there was one");
+    let old = old.wait(cx).expect("a thread");
+    assert_eq!((*old, steps.load(SeqCst), reader.is_finished()), (1, 3, false));
+    reader.join(cx).expect("it ends by itself");
+}
+test!(rc_02_1_the_outermost_end_counts, models(PREEMPTIBLE));
+
+/// RC-02.2: an end too many is a warning, and the depth stays 0.
+fn rc_02_2_an_end_too_many(_: &mut ThreadCx) {
+    // SAFETY: nothing was loaded in a section.
+    unsafe { rcu::hook::leave() };
+    assert_eq!(rcu::hook::depth(), 0);
+}
+test!(rc_02_2_an_end_too_many, says("WARNING\nRCU reader section of main ended, but none is open"));
+
+/// RC-03.1, RC-03.3: who preempts a reader runs at once; the reader is listed once, however often that happens, and the grace period
+/// waits for it, and no longer.
+fn rc_03_1_a_preempted_reader_holds_the_grace_period(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(50));
+    let left = Arc::new(AtomicU64::new(0));
+    let leaves = left.clone();
+    let reader = start(cx, CpuSet::ALL, fair(), move |cx| {
+        rcu::with(cx, |_, _| {
+            spin(ms(4));
+            leaves.store(time::now().as_ns(), SeqCst);
+        });
+    });
+    sleep(cx, ms(1));
+    for _ in 0..2 {
+        let woken = time::now();
+        let preempts = start(cx, CpuSet::ALL, fifo(40), |_| time::now());
+        let ran: Instant = join(cx, preempts);
+        assert!(ran.since(woken) < us(50), "{:?}", ran.since(woken));
+        assert_eq!(rcu::stats().blocked_readers, 1);
+        sleep(cx, us(100));
+    }
+    let hog = start(cx, CpuSet::ALL, fifo(40), |_| spin(ms(20)));
+    let began = time::now();
+    rcu::synchronize(cx).expect("a thread");
+    let ended = time::now();
+    assert!(ended.since(began) > ms(20) && left.load(SeqCst) != 0, "the reader had left");
+    assert!(ended.since(Instant::from_ns(left.load(SeqCst))) < us(200), "nobody else was waited for");
+    assert_eq!(rcu::stats().blocked_readers, 0);
+    join(cx, reader);
+    join(cx, hog);
+}
+test!(rc_03_1_a_preempted_reader_holds_the_grace_period, models(PREEMPTIBLE));
+
+/// RC-03.2: preempted on one CPU, it goes on and ends on another.
+fn rc_03_2_a_reader_that_moves(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(99));
+    kernel::sched::set_affinity(cx, thread::current_id(), CpuSet::of(0)).expect("it runs");
+    let places = Arc::new([const { AtomicU32::new(0) }; 2]);
+    let mine = places.clone();
+    let reader = start(cx, CpuSet::of(1).with(2), fifo(10), move |cx| {
+        let here = |cx: &mut ThreadCx| crate::crew::here(cx) as u32;
+        mine[0].store(here(cx), SeqCst);
+        // Where it is asked who runs it a section cannot be open: the thread's token is the section's.
+        let guard = rcu::read(cx);
+        spin(ms(3));
+        drop(guard);
+        mine[1].store(here(cx), SeqCst);
+    });
+    sleep(cx, ms(1));
+    let from = places[0].load(SeqCst) as usize;
+    let hog = start_on(cx, from, fifo(40), |_| spin(ms(10)));
+    rcu::synchronize(cx).expect("a thread");
+    sleep(cx, us(100));
+    assert_eq!(places[1].load(SeqCst) as usize, 3 - from);
+    join(cx, reader);
+    join(cx, hog);
+}
+test!(rc_03_2_a_reader_that_moves, smp(4), models(PREEMPTIBLE));
+
+/// RC-04.3: where nobody is preempted, a reader is not either.
+fn rc_04_3_not_preempted_where_nobody_is(cx: &mut ThreadCx) {
+    let woken = Arc::new(AtomicBool::new(false));
+    let wakes = woken.clone();
+    let thread = start(cx, CpuSet::ALL, fifo(99), move |cx| {
+        sleep(cx, us(100));
+        wakes.store(true, SeqCst);
+    });
+    preempt::cond_resched(cx);
+    rcu::with(cx, |_, _| {
+        spin(ms(1));
+        assert!(!woken.load(SeqCst));
+    });
+    sleep(cx, us(10));
+    assert!(woken.load(SeqCst));
+    join(cx, thread);
+}
+test!(rc_04_3_not_preempted_where_nobody_is, models(&[kernel::model::Model::None, kernel::model::Model::Voluntary]));
+
+/// RC-05.1, RC-05.2: who would wait for itself, or must not sleep, is refused, with a warning.
+fn rc_05_1_waiting_where_one_must_not(cx: &mut ThreadCx) {
+    rcu::with(cx, |_, _| {
+        // SAFETY: what the types forbid is what is tested; nothing was loaded.
+        let refused = unsafe { sleep_hook::with_forged_token(rcu::synchronize) };
+        assert_eq!(refused, Err(Error::Deadlock));
+    });
+    let guard = irq_flags::save(cx);
+    // SAFETY: as above.
+    let refused = unsafe { sleep_hook::with_forged_token(rcu::synchronize) };
+    drop(guard);
+    assert_eq!((refused, rcu::hook::depth()), (Err(Error::WrongContext), 0));
+}
+test!(
+    rc_05_1_waiting_where_one_must_not,
+    says("waits for a grace period in an RCU reader section\nsleeping function called from invalid context")
+);
+
+/// RC-05.4: a hundred threads that wait at once share three grace periods at most.
+fn rc_05_4_many_share_grace_periods(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let reader = start_on(cx, 1, fifo(30), |cx| rcu::with(cx, |_, _| spin(ms(3))));
+    sleep(cx, us(200));
+    let before = rcu::stats().grace_periods;
+    let threads: Vec<_> =
+        (0..100).map(|_| start_on(cx, 0, fifo(20), |cx| rcu::synchronize(cx).expect("a thread"))).collect();
+    // Whoever has ended leaves something for a grace period of its own: they are counted while none has.
+    sleep(cx, ms(2));
+    assert_eq!(rcu::stats().grace_periods, before);
+    join(cx, reader);
+    threads.into_iter().for_each(|thread| join(cx, thread));
+    assert!(rcu::stats().grace_periods - before <= 3 + 2, "{} for all", rcu::stats().grace_periods - before);
+}
+test!(rc_05_4_many_share_grace_periods, smp(4));
+
+/// RC-06.1, RC-06.6: a callback that is queued in a section runs after it, in its CPU's thread, bottom halves disabled, interrupts
+/// enabled.
+fn rc_06_1_after_the_section(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(50));
+    let (ran, here) = (Count::new(), Arc::new(AtomicU32::new(0)));
+    let (counted, place) = (ran.clone(), here.clone());
+    let call = Call::new(cx, move |_| {
+        assert!(irq_flags::enabled() && !hw::cpu::in_interrupt() && preempt::context::in_softirq());
+        place.store(thread::current_id().0, SeqCst);
+        counted.up();
+        Then::Done
+    });
+    rcu::with(cx, |_, cx| {
+        call.queue(cx);
+        spin(ms(10));
+        assert_eq!(ran.get(), 0);
+    });
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!((ran.get(), here.load(SeqCst)), (1, rcu::callback_thread(0).0));
+}
+test!(rc_06_1_after_the_section);
+
+/// RC-06.2: one that queues itself again runs each time after another grace period.
+fn rc_06_2_again_after_another_grace_period(cx: &mut ThreadCx) {
+    let seen = Arc::new(RawSpinLock::<Vec<u64>>::new(Vec::with_capacity(8)));
+    let notes = seen.clone();
+    let call = Call::new(cx, move |cx| {
+        let now = rcu::stats().grace_periods;
+        notes.with(cx, |notes, _| {
+            notes.push(now);
+            if notes.len() < 5 { Then::Again } else { Then::Done }
+        })
+    });
+    call.queue(cx);
+    for _ in 0..5 {
+        rcu::barrier(cx).expect("a thread");
+    }
+    let seen = seen.with(cx, |seen, _| core::mem::take(seen));
+    assert!(seen.len() == 5 && seen.windows(2).all(|two| two[0] < two[1]), "{seen:?}");
+}
+test!(rc_06_2_again_after_another_grace_period);
+
+/// RC-06.4: a hard handler queues one, which runs once.
+fn rc_06_4_queued_by_a_hard_handler(cx: &mut ThreadCx) {
+    let ran = Count::new();
+    let counted = ran.clone();
+    let mut call = Some(Call::new(cx, move |_| {
+        counted.up();
+        Then::Done
+    }));
+    let line = hard_line(cx, spare(0), "queues", move |cx| {
+        if let Some(call) = call.take() {
+            call.queue(cx);
+        }
+        Primary::Handled
+    });
+    (0..2).for_each(|_| pend(cx, spare(0)));
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!(ran.get(), 1);
+    drop(line.free(cx));
+}
+test!(rc_06_4_queued_by_a_hard_handler);
+
+/// RC-07.1, RC-07.2, RC-12.1: a barrier waits for what was queued on any CPU, one of them offloaded, and for no reader.
+fn rc_07_2_a_barrier_waits_for_all_cpus(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(50));
+    let ran = Count::new();
+    let threads: [JoinHandle<()>; CPUS] = core::array::from_fn(|cpu| {
+        let ran = ran.clone();
+        start_on(cx, cpu, fifo(40), move |cx| {
+            for _ in 0..5 {
+                let (counted, offloaded) = (ran.clone(), cpu == 2);
+                let call = Call::new(cx, move |_| {
+                    assert_eq!(thread::current_id(), rcu::callback_thread(cpu));
+                    assert_eq!(thread::policy(thread::current_id()).map(|p| p.is_rt()), Ok(!offloaded));
+                    counted.up();
+                    Then::Done
+                });
+                call.queue(cx);
+            }
+        })
+    });
+    threads.into_iter().for_each(|thread| join(cx, thread));
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!(ran.get(), 20);
+    // Nothing is queued once those are gone that the ended threads have left.
+    while rcu::stats().callbacks_queued != rcu::stats().callbacks_invoked {
+        sleep(cx, ms(1));
+    }
+    let reader = start_on(cx, 1, fifo(30), |cx| rcu::with(cx, |_, _| spin(ms(5))));
+    sleep(cx, us(200));
+    rcu::barrier(cx).expect("a thread");
+    assert!(!reader.is_finished());
+    join(cx, reader);
+}
+test!(rc_07_2_a_barrier_waits_for_all_cpus, smp(4), bootargs("rcu_nocbs=2"));
+
+/// RC-07.3: a barrier in a callback would wait for itself.
+fn rc_07_3_a_barrier_in_a_callback(cx: &mut ThreadCx) {
+    let ran = Count::new();
+    let counted = ran.clone();
+    let call = Call::new(cx, move |_| {
+        // SAFETY: what the types forbid is what is tested.
+        assert_eq!(unsafe { sleep_hook::with_forged_token(rcu::barrier) }, Err(Error::Deadlock));
+        counted.up();
+        Then::Done
+    });
+    call.queue(cx);
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!(ran.get(), 1);
+}
+test!(rc_07_3_a_barrier_in_a_callback, says("RCU barrier in a callback of rcuc/0"));
+
+/// RC-14.1, RC-14.2, RC-14.3: whoever has preemption, bottom halves or interrupts disabled on another CPU is waited for; so is one
+/// with bottom halves disabled that was preempted.
+fn rc_14_1_disabled_is_reading(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    kernel::sched::set_affinity(cx, thread::current_id(), CpuSet::of(0)).expect("it runs");
+    let sections: [fn(&mut ThreadCx, &AtomicBool); 3] = [
+        |cx, over| {
+            let guard = preempt::disable(cx);
+            spin(ms(2));
+            over.store(true, Relaxed);
+            drop(guard);
+        },
+        |cx, over| {
+            let guard = bh::disable(cx);
+            spin(ms(2));
+            over.store(true, Relaxed);
+            drop(guard);
+        },
+        |cx, over| {
+            let guard = irq_flags::save(cx);
+            spin(ms(2));
+            over.store(true, Relaxed);
+            drop(guard);
+        },
+    ];
+    for (n, section) in sections.into_iter().enumerate() {
+        let over = Arc::new(AtomicBool::new(false));
+        let shows = over.clone();
+        let reads = start_on(cx, 1, fifo(30), move |cx| section(cx, &shows));
+        sleep(cx, us(500));
+        // It takes the CPU from the second one, where the model lets it.
+        let hog = (n == 1).then(|| start_on(cx, 1, fifo(40), |_| spin(ms(2))));
+        rcu::synchronize_expedited(cx).expect("a thread");
+        assert!(over.load(Relaxed), "section {n} was not over");
+        join(cx, reads);
+        if let Some(hog) = hog {
+            join(cx, hog);
+        }
+    }
+}
+test!(rc_14_1_disabled_is_reading, smp(4));
