@@ -1,7 +1,7 @@
 //! Do mutexes lend priority on the machine itself, on one CPU and on several, and for how long are interrupts off meanwhile?
 use crate::{
     crew::{CPUS, on_each_cpu},
-    support::{become_policy, fifo, ms, sleep, us},
+    support::{become_policy, fair, fifo, ms, sleep, us},
     table::{PREEMPTIBLE, test},
 };
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
@@ -21,10 +21,6 @@ fn start<T: Send + 'static>(
     body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
 ) -> JoinHandle<T> {
     Builder::new(name).policy(policy).spawn(cx, body).expect("a slot and memory")
-}
-
-fn fair() -> Policy {
-    Policy::other(0).expect("0 is a nice value")
 }
 
 /// Changes by inheritance that were recorded since the last look: level before and after.

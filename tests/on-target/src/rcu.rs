@@ -1,7 +1,7 @@
 //! Do readers, and whoever waits for them, keep the rules of RCU on the machine itself? (RC-02 to RC-07, RC-14)
 use crate::{
     crew::{CPUS, spin, start},
-    support::{Count, become_policy, fifo, hard_line, ms, pend, sleep, spare, start_on, us},
+    support::{Count, become_policy, fair, fifo, hard_line, join, ms, pend, sleep, spare, start_on, us},
     table::{PREEMPTIBLE, test},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -10,7 +10,7 @@ use core::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 use kernel::{
-    CpuSet, Error, Policy, ThreadCx, bh,
+    CpuSet, Error, ThreadCx, bh,
     irq::Primary,
     irq_flags, preempt,
     rcu::{self, Call, RcuPtr, Then},
@@ -19,13 +19,6 @@ use kernel::{
     thread::{self, JoinHandle},
     time::{self, Instant},
 };
-
-fn fair() -> Policy {
-    Policy::other(0).expect("0 is a nice value")
-}
-fn join<T: Send + 'static>(cx: &mut ThreadCx, mut thread: JoinHandle<T>) -> T {
-    thread.join(cx).expect("it ends by itself")
-}
 
 /// RC-02.1, RC-01.1, RC-01.2: of three sections in each other the end of the outermost lets a grace period end; whoever begins later
 /// does not keep it, and sees the new value.

@@ -1,24 +1,18 @@
 //! Do grace periods come along beside hogs, and what do readers get that keep them waiting? (RC-10, RC-11)
 use crate::{
     crew::spin,
-    support::{become_policy, fifo, ms, sleep, start_on, us},
+    support::{become_policy, fair, fifo, join, ms, sleep, start_on, us},
     table::{PREEMPTIBLE, test},
 };
 use core::time::Duration;
 use kernel::{
-    Policy, ThreadCx,
+    ThreadCx,
     ipi::Ipi,
     rcu,
-    thread::{self, JoinHandle, ThreadId},
+    thread::{self, ThreadId},
     time::{self, Instant},
 };
 
-fn fair() -> Policy {
-    Policy::other(0).expect("0 is a nice value")
-}
-fn join<T: Send + 'static>(cx: &mut ThreadCx, mut thread: JoinHandle<T>) -> T {
-    thread.join(cx).expect("it ends by itself")
-}
 /// Takes so many instructions, whoever else runs meanwhile: a nanosecond each under QEMU's clock.
 fn work(d: Duration) {
     let turns = d.as_nanos() as u64 / 2;

@@ -7,7 +7,7 @@
 use crate::{
     crew::spin,
     rng::Rng,
-    support::{become_policy, fifo, hard_line, pend, sleep, spare, us},
+    support::{become_policy, fair, fifo, hard_line, pend, sleep, spare, us},
     table::test,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -229,7 +229,7 @@ fn others(cx: &mut ThreadCx, pipeline: &Arc<Pipeline>, seeds: &mut Rng) -> Vec<J
     let mut threads = Vec::new();
     for n in 0..READERS {
         let (mine, mut rng) = (pipeline.clone(), Rng::new(seeds.draw()));
-        let policy = if n % 2 == 0 { Policy::other(0).expect("a nice value") } else { fifo(1 + n as i32) };
+        let policy = if n % 2 == 0 { fair() } else { fifo(1 + n as i32) };
         threads.push(start(
             cx,
             "reader",

@@ -22,6 +22,11 @@ pub fn fifo(priority: i32) -> Policy {
     Policy::fifo(priority).expect("1 to 99")
 }
 
+/// Fair, and neither nice nor the opposite.
+pub fn fair() -> Policy {
+    Policy::other(0).expect("0 is a nice value")
+}
+
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -47,6 +52,11 @@ pub fn start_on<T: Send + 'static>(
     body: impl FnOnce(&mut ThreadCx) -> T + Send + 'static,
 ) -> JoinHandle<T> {
     Builder::new("on").policy(policy).affinity(CpuSet::of(cpu)).spawn(cx, body).expect("the CPU is online")
+}
+
+/// What a thread returns.
+pub fn join<T: Send + 'static>(cx: &mut ThreadCx, mut thread: JoinHandle<T>) -> T {
+    thread.join(cx).expect("it ends by itself")
 }
 
 /// Binds the running thread to a CPU.

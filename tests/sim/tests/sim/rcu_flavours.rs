@@ -5,7 +5,8 @@ use crate::{
         start_on,
     },
     irq_kit::IRQ,
-    rcu_grace::{TICK, bind_gp},
+    rcu_grace::TICK,
+    rcu_kit::bind_gp,
 };
 use hw::{
     atomic::AtomicU64,

@@ -1,9 +1,7 @@
 //! Does a grace period wait for readers that began before it, and for nobody else? (RC-01, RC-03)
 use crate::{
-    harness::{
-        Log, MS, US, any_order, become_policy, fair, fifo, move_to, ms, run_model, sleep_till, start, start_on, these,
-    },
-    rcu_kit::named,
+    harness::{Log, MS, US, any_order, become_policy, fair, fifo, move_to, ms, run_model, sleep_till, start, start_on},
+    rcu_kit::bind_gp,
 };
 use hw::sim::{self, Config, Rng};
 use kernel::{
@@ -11,7 +9,7 @@ use kernel::{
     model::Model,
     rcu::{self, RcuPtr},
     sched,
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time,
 };
 use std::sync::{
@@ -26,17 +24,6 @@ use std::sync::{
 pub const PREEMPTIBLE: [Model; 3] = [Model::Full, Model::Rtb, Model::Rt];
 /// How long CPUs that run are left alone.
 pub const TICK: u64 = 4 * MS;
-
-/// Binds the thread that asks CPUs to this one: so it does not come to wait behind what `none` and `voluntary` do not preempt.
-pub fn bind_gp(cx: &mut ThreadCx, cpu: usize) {
-    let mut found = None;
-    thread::for_each(cx, |_, info| {
-        if info.name.as_str() == "rcu_gp" {
-            found = Some(info.id);
-        }
-    });
-    sched::set_affinity(cx, found.unwrap(), these(&[cpu])).unwrap();
-}
 
 /// A fair thread that is in a section for `ns` of its own time, and was switched away from after a millisecond. It answers when it
 /// left.
@@ -206,8 +193,7 @@ fn a_later_reader_moves_to_a_cpu_that_is_waited_for() {
         run_model(model, Config { cpus: 2, ..Config::default() }, "rcu_kthread_prio=50", |cx| {
             become_policy(cx, fifo(99));
             move_to(cx, 0);
-            let (gp, _) = named(cx, "rcu_gp");
-            sched::set_affinity(cx, gp, these(&[0])).unwrap();
+            bind_gp(cx, 0);
             let begin = sim::time();
             let hog = |cx: &mut ThreadCx, cpu: usize, from: u64, ns: u64| {
                 start_on(cx, &[cpu], "hog", fifo(40), move |cx| {

@@ -14,12 +14,19 @@ pub fn boot(cpus: usize, bootargs: &str, body: impl FnOnce(&mut ThreadCx) + 'sta
     run_with(Config { cpus, frequency: 1_000_000_000, ..Config::default() }, bootargs, |cx| {
         become_policy(cx, fifo(99));
         move_to(cx, 0);
-        for name in ["rcu_gp", "rcu_boost"] {
-            let (id, _) = named(cx, name);
-            sched::set_affinity(cx, id, these(&[0])).unwrap();
-        }
+        bind(cx, "rcu_gp", 0);
+        bind(cx, "rcu_boost", 0);
         body(cx);
     })
+}
+
+fn bind(cx: &mut ThreadCx, name: &str, cpu: usize) {
+    let (id, _) = named(cx, name);
+    sched::set_affinity(cx, id, these(&[cpu])).unwrap();
+}
+/// Who makes grace periods stays on this CPU.
+pub fn bind_gp(cx: &mut ThreadCx, cpu: usize) {
+    bind(cx, "rcu_gp", cpu);
 }
 
 /// The thread of this name, and its policy.

@@ -1,7 +1,8 @@
 //! Who brings a grace period to its end, and whom does that disturb? (RC-11)
 use crate::{
     harness::{MS, become_policy, fair, fifo, move_to, run_model, sleep_till, start_on, warnings},
-    rcu_grace::{PREEMPTIBLE, TICK, bind_gp, updater},
+    rcu_grace::{PREEMPTIBLE, TICK, updater},
+    rcu_kit::bind_gp,
 };
 use hw::sim::{self, Config, Register};
 use kernel::{

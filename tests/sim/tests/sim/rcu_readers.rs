@@ -4,7 +4,8 @@ use crate::{
         MS, at_every_point, become_policy, each_model, fair, fifo, forged, hard_line, move_to, ms, run_model,
         sleep_till, start, start_on, warnings,
     },
-    rcu_grace::{PREEMPTIBLE, TICK, bind_gp, preempted_reader, updater},
+    rcu_grace::{PREEMPTIBLE, TICK, preempted_reader, updater},
+    rcu_kit::bind_gp,
 };
 use hw::sim::{self, Config};
 use kernel::{

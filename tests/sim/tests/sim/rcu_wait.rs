@@ -4,7 +4,8 @@ use crate::{
         Log, MS, become_policy, each_model, fair, fifo, forged, hard_line, move_to, ms, pend, run_model, seeded,
         sleep_till, start, start_on, warnings,
     },
-    rcu_grace::{PREEMPTIBLE, bind_gp, preempted_reader},
+    rcu_grace::{PREEMPTIBLE, preempted_reader},
+    rcu_kit::bind_gp,
 };
 use core::time::Duration;
 use hw::{

@@ -3,35 +3,22 @@ use crate::{
     harness::{US, at_every_point, become_policy, fifo, hard_line, sleep_till, smp_with, start_on, these},
     irq_kit::{IRQ, edge},
     race::{busy_till, prepared},
+    rcu_kit::bind_gp,
 };
 use hw::sim::{self, Config, Injection};
 use kernel::{
     ThreadCx,
     irq::{self, Flags, Handled},
     rcu::{self, RcuPtr},
-    sched,
     sync::Semaphore,
-    thread,
 };
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::SeqCst},
 };
 
-/// Binds `rcu_gp` to a CPU.
-fn bind_gp(cx: &mut ThreadCx, cpu: usize) {
-    let mut found = None;
-    thread::for_each(cx, |_, info| {
-        if info.name.as_str() == "rcu_gp" {
-            found = Some(info.id);
-        }
-    });
-    sched::set_affinity(cx, found.expect("its thread"), these(&[cpu])).unwrap();
-}
-
 /// A grace period begins on CPU 0, while CPU 1 is interrupted in its sleep and reads what a thread that wakes on CPU 2
-/// takes away. What CPU 2 asks for
-/// has not passed before the handler is over, even if CPU 2 did not see that grace period begin.
+/// takes away. What CPU 2 asks for has not passed before the handler is over, even if CPU 2 did not see that grace period begin.
 pub fn beginning_beside_an_update(cx: &mut ThreadCx) {
     let place = Arc::new(RcuPtr::new(AtomicU32::new(0)));
     let begin = sim::time() + 50 * US;
