@@ -1,19 +1,15 @@
 //! Do the most urgent threads run, on CPUs that they may use? (SC-11)
 use crate::{
     crew::{CPUS, Hog, assert_in_order, bind, here, only, settle, spin, start, turns, until},
-    support::{Count, become_policy, fifo, ms, sleep, us},
+    support::{Count, become_policy, fair, fifo, ms, sleep, us},
     table::test,
 };
 use alloc::{sync::Arc, vec::Vec};
-use kernel::{CpuSet, Policy, ThreadCx, sched, sync::Semaphore, thread};
+use kernel::{CpuSet, ThreadCx, sched, sync::Semaphore, thread};
 
 /// More urgent than what CPUs that take no part are kept busy with.
 const REFEREE: i32 = 90;
 const BUSY: i32 = 70;
-
-fn fair() -> Policy {
-    Policy::other(0).expect("a nice value")
-}
 
 /// SC-11.1: of one hog more than CPUs all run but the least urgent, which gets the CPU of the first that ends.
 fn sc_11_1_the_most_urgent_threads_run(cx: &mut ThreadCx) {

@@ -5,14 +5,17 @@ use crate::{
     table::{PREEMPTIBLE, test},
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+use core::{
+    sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
+    time::Duration,
 };
 use kernel::{
     CpuSet, Error, ThreadCx, bh,
     irq::Primary,
-    irq_flags, preempt,
+    irq_flags, percpu, preempt,
     rcu::{self, Call, RcuPtr, Then},
     sleep_hook,
     sync::RawSpinLock,
@@ -218,6 +221,38 @@ fn rc_06_2_again_after_another_grace_period(cx: &mut ThreadCx) {
 }
 test!(rc_06_2_again_after_another_grace_period);
 
+/// RC-06.3: a thousand callbacks that are ready keep a FIFO-40 thread waiting for one at most.
+fn rc_06_3_many_callbacks_give_way(cx: &mut ThreadCx) {
+    const ONE: Duration = us(20);
+    become_policy(cx, fifo(60));
+    let ran = Count::new();
+    for _ in 0..1000 {
+        let counted = ran.clone();
+        let call = Call::new(cx, move |_| {
+            spin(ONE);
+            counted.up();
+            Then::Done
+        });
+        call.queue(cx);
+    }
+    let meanwhile = ran.clone();
+    let urgent = start_on(cx, 0, fifo(40), move |cx| {
+        let began = time::now();
+        for n in 1..=10 {
+            let due = began.saturating_add(n * Duration::from_micros(1_333));
+            time::sleep_until(cx, due).expect("nobody interrupts it");
+            let late = time::now().since(due);
+            assert!(late < 2 * ONE, "{late:?} late");
+        }
+        meanwhile.get()
+    });
+    let ran_before = join(cx, urgent);
+    assert!(0 < ran_before && ran_before < 1000, "{ran_before}");
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!(ran.get(), 1000);
+}
+test!(rc_06_3_many_callbacks_give_way);
+
 /// RC-06.4: a hard handler queues one, which runs once.
 fn rc_06_4_queued_by_a_hard_handler(cx: &mut ThreadCx) {
     let ran = Count::new();
@@ -288,6 +323,28 @@ fn rc_07_3_a_barrier_in_a_callback(cx: &mut ThreadCx) {
     assert_eq!(ran.get(), 1);
 }
 test!(rc_07_3_a_barrier_in_a_callback, says("RCU barrier in a callback of rcuc/0"));
+
+/// RC-12.2: the thread of an offloaded CPU's callbacks is moved and made urgent, and callbacks run as it does.
+fn rc_12_2_a_thread_of_callbacks_can_be_moved(cx: &mut ThreadCx) {
+    let id = rcu::callback_thread(1);
+    kernel::sched::set_affinity(cx, id, CpuSet::of(0)).expect("it runs");
+    kernel::sched::set(cx, id, fifo(2)).expect("it lives");
+    let ran = Count::new();
+    let counted = ran.clone();
+    let queues = start_on(cx, 1, fifo(40), move |cx| {
+        let here = RawSpinLock::<()>::new(());
+        let call = Call::new(cx, move |cx| {
+            assert_eq!((here.with(cx, |(), cx| percpu::id(cx)), thread::current_id()), (0, id));
+            counted.up();
+            Then::Done
+        });
+        call.queue(cx);
+    });
+    join(cx, queues);
+    rcu::barrier(cx).expect("a thread");
+    assert_eq!((ran.get(), thread::policy(id)), (1, Ok(fifo(2))));
+}
+test!(rc_12_2_a_thread_of_callbacks_can_be_moved, smp(4), bootargs("rcu_nocbs=1-3"));
 
 /// RC-14.1, RC-14.2, RC-14.3: whoever has preemption, bottom halves or interrupts disabled on another CPU is waited for; so is one
 /// with bottom halves disabled that was preempted.

@@ -1,24 +1,31 @@
 //! Do grace periods come along beside hogs, and what do readers get that keep them waiting? (RC-10, RC-11)
 use crate::{
-    crew::spin,
+    crew::{settle, spin},
     support::{become_policy, fair, fifo, join, ms, sleep, start_on, us},
     table::{PREEMPTIBLE, test},
 };
+use alloc::sync::Arc;
 use core::time::Duration;
 use kernel::{
     ThreadCx,
     ipi::Ipi,
+    model::Model,
     rcu,
+    sync::{Mutex, Semaphore, SpinLock},
     thread::{self, ThreadId},
     time::{self, Instant},
 };
 
-/// Takes so many instructions, whoever else runs meanwhile: a nanosecond each under QEMU's clock.
+/// Takes so many instructions, whoever else runs meanwhile: a nanosecond each under QEMU's clock. Other CPUs have their turns.
 fn work(d: Duration) {
-    let turns = d.as_nanos() as u64 / 2;
-    // SAFETY: counts a register down.
-    unsafe {
-        core::arch::asm!("2: subs {n}, {n}, #1", "b.ne 2b", n = inout(reg) turns => _, options(nostack, nomem));
+    const PIECE: Duration = us(10);
+    for _ in 0..d.as_nanos() / PIECE.as_nanos() {
+        let turns = PIECE.as_nanos() as u64 / 2;
+        // SAFETY: counts a register down.
+        unsafe {
+            core::arch::asm!("2: subs {n}, {n}, #1", "b.ne 2b", n = inout(reg) turns => _, options(nostack, nomem));
+        }
+        hw::cpu::relax();
     }
 }
 fn level(cx: &mut ThreadCx, id: ThreadId) -> u8 {
@@ -74,6 +81,97 @@ test!(
     rc_10_1_a_reader_behind_a_hog_is_lent_priority,
     bootargs("rcu_kthread_prio=20 rcu_boost_delay_ms=20"),
     models(PREEMPTIBLE)
+);
+
+/// RC-10.3: of two readers the one that lost its CPU first is lent to first, though it is less urgent.
+fn rc_10_3_one_reader_after_the_other(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let reader = |cx: &mut ThreadCx, priority| {
+        let reader = start_on(cx, 0, fifo(priority), |cx| rcu::with(cx, |_, _| work(ms(3))));
+        sleep(cx, ms(1));
+        reader
+    };
+    let (first, second) = (reader(cx, 1), reader(cx, 2));
+    let hog = start_on(cx, 0, fifo(10), |_| work(ms(100)));
+    let updater = start_on(cx, 0, fifo(50), |cx| rcu::synchronize(cx).expect("a thread"));
+    let both = |cx: &mut ThreadCx| (level(cx, first.id()), level(cx, second.id()));
+    sleep(cx, ms(19));
+    assert_eq!(both(cx), (1, 2));
+    sleep(cx, us(1500));
+    assert_eq!(both(cx), (20, 2));
+    sleep(cx, ms(2));
+    // The first one has ended its section, and waits for the hog to end itself.
+    assert_eq!(both(cx), (1, 20));
+    join(cx, updater);
+    assert_eq!((both(cx), hog.is_finished(), rcu::stats().boosted), ((1, 2), false, 2));
+    [first, second, hog].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(rc_10_3_one_reader_after_the_other, bootargs("rcu_kthread_prio=20 rcu_boost_delay_ms=20"), models(PREEMPTIBLE));
+
+/// RC-10.4: a reader that inherits more keeps that; when it gives the mutex back it has what is lent to readers, to the end of its
+/// section.
+fn rc_10_4_a_reader_that_inherits_more(cx: &mut ThreadCx) {
+    settle(cx, 0, 60);
+    let lock = Arc::new(Mutex::new(()));
+    let (mine, theirs) = (lock.clone(), lock);
+    let given = Arc::new(Semaphore::new(0));
+    let gave = given.clone();
+    let reader = start_on(cx, 1, fair(), move |cx| {
+        let held = mine.lock(cx);
+        rcu::with(cx, |_, cx| {
+            work(ms(30));
+            drop(held);
+            gave.up(cx).expect("far below the maximum");
+            work(ms(2));
+        });
+    });
+    sleep(cx, ms(1));
+    let hog = start_on(cx, 1, fifo(10), |_| work(ms(100)));
+    let updater = start_on(cx, 1, fifo(50), |cx| rcu::synchronize(cx).expect("a thread"));
+    sleep(cx, ms(1));
+    let waiter = start_on(cx, 1, fifo(40), move |cx| drop(theirs.lock(cx)));
+    sleep(cx, ms(1));
+    assert_eq!(level(cx, reader.id()), 40);
+    // Lent to by now.
+    sleep(cx, ms(20));
+    assert_eq!((level(cx, reader.id()), rcu::stats().boosted), (40, 1));
+    given.down(cx);
+    assert_eq!(level(cx, reader.id()), 20);
+    join(cx, updater);
+    assert_eq!((level(cx, reader.id()), hog.is_finished()), (0, false));
+    [reader, hog, waiter].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(
+    rc_10_4_a_reader_that_inherits_more,
+    smp(4),
+    bootargs("rcu_kthread_prio=20 rcu_boost_delay_ms=20"),
+    models(PREEMPTIBLE)
+);
+
+/// RC-10.6: what is lent goes on to the fair owner of the spinlock that the reader waits for.
+fn rc_10_6_what_is_lent_goes_along_the_chain(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let lock = Arc::new(SpinLock::<()>::new(()));
+    let mine = lock.clone();
+    let owner = start_on(cx, 0, fair(), move |cx| mine.with(cx, |_, _| work(ms(3))));
+    sleep(cx, ms(1));
+    let reader = start_on(cx, 0, fifo(1), move |cx| rcu::with(cx, |_, cx| lock.with(cx, |_, _| work(ms(2)))));
+    sleep(cx, us(100));
+    let hog = start_on(cx, 0, fifo(10), |_| work(ms(100)));
+    let updater = start_on(cx, 0, fifo(50), |cx| rcu::synchronize(cx).expect("a thread"));
+    sleep(cx, ms(19));
+    assert_eq!((level(cx, owner.id()), level(cx, reader.id())), (1, 1));
+    sleep(cx, us(1500));
+    assert_eq!((level(cx, owner.id()), level(cx, reader.id())), (20, 20));
+    join(cx, updater);
+    assert!(!hog.is_finished());
+    assert_eq!((level(cx, owner.id()), level(cx, reader.id())), (0, 1));
+    [owner, reader, hog].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(
+    rc_10_6_what_is_lent_goes_along_the_chain,
+    bootargs("rcu_kthread_prio=20 rcu_boost_delay_ms=20"),
+    models(&[Model::Rt])
 );
 
 /// RC-10.5: without lending, the grace period ends when the hog leaves the CPU.
