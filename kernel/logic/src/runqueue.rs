@@ -243,10 +243,16 @@ impl<H: Movable> RunQueue<H> {
         self.hand.map(|h| (h, self.hand_top.level())).or_else(|| self.classes.first())
     }
 
+    /// Of all.
+    #[inline(always)]
+    fn first_top(&self) -> Top {
+        if self.hand.is_some() { self.hand_top } else { self.top }
+    }
+
     /// The level of the thread to run next.
     #[inline]
     pub fn first_level(&self) -> Option<Level> {
-        match if self.hand.is_some() { self.hand_top } else { self.top } {
+        match self.first_top() {
             Top::NONE => None,
             first => Some(first.level()),
         }
@@ -304,8 +310,7 @@ impl<H: Movable> RunQueue<H> {
 
     #[inline(never)]
     fn give_way_slow(&mut self, h: H, level: Level, place: Place) -> Option<(H, Level)> {
-        let first = if self.hand.is_some() { self.hand_top } else { self.top };
-        if Self::leads(level, place, first) {
+        if Self::leads(level, place, self.first_top()) {
             return None;
         }
         let next = self.take_first();
@@ -344,8 +349,19 @@ impl<H: Movable> RunQueue<H> {
     /// The level of `h`, queued at `from`, becomes `to`; answers whether its place changed (SC-02.4).
     ///
     /// The caller then compares with the running thread: [`preempts`]`(to, running)`.
+    #[inline(always)]
     pub fn move_level(&mut self, h: H, from: Level, to: Level) -> bool {
         let Some(place) = Place::after_change(from, to) else { return false };
+        // Who owns a lock and was preempted by whoever waits for it is in hand, and stays there.
+        if self.hand == Some(h) && Self::leads(to, place, self.top) {
+            self.hand_top = Top::of(to);
+            return true;
+        }
+        self.move_level_slow(h, from, to, place)
+    }
+
+    #[inline(never)]
+    fn move_level_slow(&mut self, h: H, from: Level, to: Level, place: Place) -> bool {
         if !self.dequeue(h, from) {
             return false;
         }
@@ -357,15 +373,11 @@ impl<H: Movable> RunQueue<H> {
     ///
     /// Raised, it goes behind the equals it finds (which are ready and do not run only while preemption is held off);
     /// lowered, only somebody more urgent than its new level preempts it.
-    #[inline]
+    #[inline(always)]
     pub fn running_changed(&self, from: Level, to: Level) -> RunningChange {
-        let (Some(place), Some(first)) = (Place::after_change(from, to), self.first_level()) else {
-            return RunningChange::Continue;
-        };
-        if first > to || (first == to && place == Place::Tail) {
-            RunningChange::Preempt(place)
-        } else {
-            RunningChange::Continue
+        match Place::after_change(from, to) {
+            Some(place) if !Self::leads(to, place, self.first_top()) => RunningChange::Preempt(place),
+            _ => RunningChange::Continue,
         }
     }
 }
