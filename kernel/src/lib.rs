@@ -24,7 +24,6 @@
 extern crate alloc;
 
 mod atomic_word;
-pub mod bench;
 pub mod bh;
 pub mod board;
 pub mod boot;
@@ -32,6 +31,7 @@ pub mod bootargs;
 mod bugs;
 pub mod console;
 mod context_check;
+pub mod counter;
 pub mod cx;
 #[cfg(any(target_os = "none", test))]
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "on a host only its tests run"))]

@@ -136,7 +136,7 @@ fn clock() -> u64 {
 
 /// What lengths are counted in: `ns` in the simulation; `instructions`, or `cycles`, on the target.
 pub fn unit() -> &'static str {
-    if cfg!(target_os = "none") { crate::bench::unit() } else { "ns" }
+    if cfg!(target_os = "none") { crate::counter::unit() } else { "ns" }
 }
 
 hw::global! {

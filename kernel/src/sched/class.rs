@@ -72,7 +72,6 @@ fn full(policy: Policy) -> u64 {
 }
 
 /// Charges `prev` for the `ran` ticks that end now, and sees to the end of `next`'s slice.
-#[inline(never)]
 pub(super) fn switch_slices(q: &mut Inner, prev: Ref, next: Ref, ran: u64) {
     q.slicing.armed = false;
     if prev.traits.get().contains(Traits::SLICED) {

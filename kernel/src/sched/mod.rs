@@ -190,13 +190,20 @@ fn prepare_switch(q: &mut Inner, prev: Ref, traits: Traits, next: Ref) {
     q.since = now;
     prev.runtime.set(prev.runtime.get() + ran);
     if (traits | next.traits.get()).intersects(Traits::AT_SWITCH) {
-        class::switch_slices(q, prev, next, ran);
-        smp::leave_at_switch(q, prev);
+        at_switch(q, prev, next, ran);
     }
     q.running = Some(next);
     trace::record(trace::SWITCH, u64::from(prev.id().0), u64::from(next.id().0));
     // SAFETY: `next` is a thread.
     unsafe { hw::cpu::set_current(core::ptr::from_ref(next.0).cast()) };
+}
+
+/// What a switch has to do besides for threads that share their time or are to leave this CPU. Once, for a switch is compiled
+/// into whatever gives the CPU away.
+#[inline(never)]
+fn at_switch(q: &mut Inner, prev: Ref, next: Ref, ran: u64) {
+    class::switch_slices(q, prev, next, ran);
+    smp::leave_at_switch(q, prev);
 }
 
 /// Hands the CPU over; returns when `prev` runs again.
@@ -247,13 +254,19 @@ fn bury_on(cpu: &'static PerCpu) {
 fn take_next(q: &mut Inner) -> Ref {
     match q.ready.take_first().map(|(t, _)| t).or(q.idle) {
         Some(next) => next,
-        None => report::bug!("a CPU without an idle thread schedules"),
+        None => no_idle(),
     }
+}
+#[cold]
+#[inline(never)]
+fn no_idle() -> ! {
+    report::bug!("a CPU without an idle thread schedules")
 }
 
 /// The running thread is about to give the CPU away of its own accord, and has disabled something or is a reader: which it may be
 /// where it waits for what sleeps under `rt` only.
 #[cold]
+#[inline(never)]
 fn must_be_reader(prev: Ref, saved: mask::Saved) {
     if prev.preempt.own() != 0 || !saved.was_enabled() {
         atomic_bug();
@@ -300,14 +313,14 @@ pub(crate) fn block() {
     if prev.preempt.is_free() && saved.was_enabled() {
         block_masked::<false>(prev);
     } else {
-        must_be_reader(prev, saved);
-        block_reader(prev);
+        block_reader(prev, saved);
     }
     mask::restore(saved);
 }
 #[cold]
 #[inline(never)]
-fn block_reader(prev: Ref) {
+fn block_reader(prev: Ref, saved: mask::Saved) {
+    must_be_reader(prev, saved);
     block_masked::<true>(prev);
 }
 #[inline(always)]

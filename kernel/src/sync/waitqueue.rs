@@ -186,6 +186,7 @@ impl WaitQueue {
 
     /// Waits until `check` says that it is over: one body for whatever is waited for. `sleeps`: the check may wait for a
     /// lock, and leaves the thread running.
+    #[inline(never)]
     #[track_caller]
     fn wait(
         &self,

@@ -2,7 +2,7 @@
 use super::{Done, Fail, none, number, one_or_none, threads::percent};
 use core::fmt::Write;
 use kernel::{
-    ThreadCx, bench, boot,
+    ThreadCx, boot,
     console::{self, Writer},
     log, model, percpu, print, println, report, sched, stack_size,
     thread::{self, MAX_THREADS},

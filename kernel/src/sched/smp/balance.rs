@@ -116,7 +116,6 @@ pub(in crate::sched) fn leaves(q: &Inner, t: Ref) -> bool {
 }
 
 /// `prev` is switched away from: if it goes to sleep where it may no longer run, it wakes elsewhere.
-#[inline(never)]
 pub(in crate::sched) fn leave_at_switch(q: &mut Inner, prev: Ref) {
     let traits = prev.traits.get();
     if traits.contains(Traits::LEAVES) {

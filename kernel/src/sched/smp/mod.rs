@@ -110,6 +110,7 @@ unsafe fn unlock_and_tell(cpu: &'static PerCpu, q: &mut Inner, local: bool) {
 ///
 /// # Safety
 /// The lock is held, the queue is `q`, and `q` is not used any more. Interrupts are masked.
+#[inline(never)]
 pub(super) unsafe fn unlock_and_balance(here: &'static PerCpu, q: &mut Inner) {
     // SAFETY: the caller's promise.
     unsafe { unlock_and_tell(here, q, true) };

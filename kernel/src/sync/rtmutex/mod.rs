@@ -208,25 +208,29 @@ impl RtMutex {
     #[inline(never)]
     pub(crate) fn lock_slow(&self) {
         // Without limits it ends when the lock was taken.
-        let _ = self.wait::<false>(&NO_LIMITS, true);
+        let _ = self.wait(&NO_LIMITS, true, false);
     }
     /// As [`lock_slow`](Self::lock_slow); the thread keeps the state that it has announced (LK-02).
     #[inline(never)]
     pub(crate) fn lock_keeping_state(&self) {
-        let _ = sched::keeping_state(|| self.wait::<true>(&NO_LIMITS, true));
+        let _ = sched::keeping_state(|| self.wait_rarely(&NO_LIMITS, true, true));
     }
     /// Waits until the lock is the caller's, or a limit is met.
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Interrupted`]; [`Error::Deadlock`]: it owns the lock, or waits for itself through other
     /// locks and their owners. Everybody's priority is as if the call had not been made.
-    #[inline(never)]
     pub(crate) fn lock_limited(&self, limits: &Limits) -> Result<()> {
-        self.wait::<false>(limits, false)
+        self.wait_rarely(limits, false, false)
+    }
+    /// One body for all but `lock_slow`, which is compiled without what these need.
+    #[inline(never)]
+    fn wait_rarely(&self, limits: &Limits, to_the_end: bool, keeps_state: bool) -> Result<()> {
+        self.wait(limits, to_the_end, keeps_state)
     }
 
     #[inline(always)]
-    fn wait<const KEEPS_STATE: bool>(&self, limits: &Limits, to_the_end: bool) -> Result<()> {
+    fn wait(&self, limits: &Limits, to_the_end: bool, keeps_state: bool) -> Result<()> {
         let me = Ref(thread::current());
         let off = Off::new();
         let mut waiters = self.waiters.lock_in(off.cx());
@@ -242,8 +246,8 @@ impl RtMutex {
             return Err(Error::Deadlock);
         }
         trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(owner));
-        let chained = self.line_up::<KEEPS_STATE>(waiters, off.cx(), me, owner);
-        Self::announce::<KEEPS_STATE>(me, limits);
+        let chained = self.line_up(waiters, off.cx(), me, owner, keeps_state);
+        Self::announce(me, limits, keeps_state);
         drop(off);
         let mut ended = match chained {
             Some(owner) => {
@@ -260,13 +264,13 @@ impl RtMutex {
         };
         loop {
             if ended.is_ok() && !self.spin(me, limits) {
-                ended = self.park::<KEEPS_STATE>(limits);
+                ended = self.park(limits, keeps_state);
             }
             #[cfg(not(target_os = "none"))]
             hold::here(self);
             let off = Off::new();
             let mut waiters = self.waiters.lock_in(off.cx());
-            Self::announce::<KEEPS_STATE>(me, limits);
+            Self::announce(me, limits, keeps_state);
             let taken = self.try_take(&mut waiters, off.cx(), me);
             if !taken && ended.is_ok() {
                 continue;
@@ -287,13 +291,13 @@ impl RtMutex {
     }
     /// The thread is about to sleep. The waker takes the wait lock, and it is held, or the lock is looked at afterwards.
     #[inline(always)]
-    fn announce<const KEEPS_STATE: bool>(me: Ref, limits: &Limits) {
-        me.state.announce(if KEEPS_STATE { State::LockWait } else { limits.state() } as u32);
+    fn announce(me: Ref, limits: &Limits, keeps_state: bool) {
+        me.state.announce(if keeps_state { State::LockWait } else { limits.state() } as u32);
     }
     /// Gives the CPU away, the state being announced. What it waits for is seen from `waits_for`.
     #[inline(always)]
-    fn park<const KEEPS_STATE: bool>(&self, limits: &Limits) -> Result<()> {
-        if KEEPS_STATE || limits.deadline.is_none() && !limits.interruptible {
+    fn park(&self, limits: &Limits, keeps_state: bool) -> Result<()> {
+        if keeps_state || limits.deadline.is_none() && !limits.interruptible {
             sched::block();
             Ok(())
         } else {
@@ -304,12 +308,13 @@ impl RtMutex {
     /// Puts the running thread among the waiters of the lock, whose owner has this number. If that one waits for a lock itself,
     /// or may do so, it is the answer: the chain is to be looked at.
     #[inline(always)]
-    fn line_up<const KEEPS_STATE: bool>(
+    fn line_up(
         &self,
         mut waiters: WaitersGuard<'_, '_>,
         masked: &AtomicCx<'_, Irq>,
         me: Ref,
         number: u32,
+        keeps_state: bool,
     ) -> Option<Ref> {
         let before = waiters.first();
         let mut mine = me.inheritance.lock(masked);
@@ -317,7 +322,7 @@ impl RtMutex {
         mine.waits = mine.waits.wrapping_add(1);
         waiters.insert(me);
         drop(mine);
-        me.inheritance.keeps_state.set(KEEPS_STATE);
+        me.inheritance.keeps_state.set(keeps_state);
         let is_top = waiters.first() == Some(me);
         if is_top {
             // Of a lock without owner, too: another CPU may have raised it since it was refused the lock.

@@ -3,16 +3,15 @@ use super::{
     MEASURE, ROUNDS,
     row::{Row, note},
 };
-use crate::{
-    ThreadCx,
-    error::Result,
-    sync::Completion,
-    thread::{self, Builder},
-};
 use alloc::sync::Arc;
 use hw::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     clock::cycles,
+};
+use kernel::{
+    Result, ThreadCx,
+    sync::Completion,
+    thread::{self, Builder},
 };
 
 hw::global! {

@@ -5,6 +5,10 @@
 //! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
 //!
 //! Where the model preempts nobody, the measuring thread asks whether it should give way as soon as somebody else is ready.
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
 mod irq;
 mod mutex;
 mod queue;
@@ -15,20 +19,17 @@ mod semaphore;
 mod switching;
 mod timer;
 
-pub use remote::run_remote;
-pub(crate) use row::unit;
-
-use crate::{
-    Policy, ThreadCx, boot,
-    error::{Error, Result},
+use alloc::{format, vec::Vec};
+use core::time::Duration;
+use hw::atomic::{AtomicBool, Ordering::Relaxed};
+use kernel::{
+    Error, Policy, Result, ThreadCx, boot,
+    counter::{INSTRUCTIONS, unit},
     model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
     time,
 };
-use alloc::{format, vec::Vec};
-use core::time::Duration;
-use hw::atomic::{AtomicBool, Ordering::Relaxed};
-use row::INSTRUCTIONS;
+pub use remote::run_remote;
 
 /// Times that each operation is measured.
 pub const ROUNDS: usize = 1000;

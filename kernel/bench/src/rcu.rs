@@ -3,13 +3,12 @@ use super::{
     ROUNDS,
     row::{Row, note},
 };
-use crate::{
-    ThreadCx,
-    error::Result,
-    rcu::{self, Call, Then},
-};
 use alloc::vec::Vec;
 use hw::clock::cycles;
+use kernel::{
+    Result, ThreadCx,
+    rcu::{self, Call, Then},
+};
 
 pub(super) fn read(cx: &mut ThreadCx) -> Row {
     for round in 0..ROUNDS {

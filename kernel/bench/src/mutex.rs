@@ -3,18 +3,17 @@ use super::{
     ROUNDS, WOKEN, fifo, give_way,
     row::{Row, note, note_more},
 };
-use crate::{
-    Policy, ThreadCx,
-    error::Result,
-    sync::{Mutex, Semaphore},
-    thread::Builder,
-    time,
-};
 use alloc::{format, sync::Arc, vec::Vec};
 use core::time::Duration;
 use hw::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     clock::cycles,
+};
+use kernel::{
+    Policy, Result, ThreadCx,
+    sync::{Mutex, Semaphore},
+    thread::Builder,
+    time,
 };
 
 /// The owner at the end of a chain: above those that are merely ready, and that is all.

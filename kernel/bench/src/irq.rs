@@ -3,15 +3,14 @@ use super::{
     LINES, ROUNDS, WOKEN, give_way,
     row::{Row, note},
 };
-use crate::{
-    ThreadCx,
-    error::Result,
-    irq::{Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
-};
 use alloc::vec::Vec;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
     clock::cycles,
+};
+use kernel::{
+    Result, ThreadCx,
+    irq::{Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
 };
 
 /// First line of the measurement: nothing is connected behind it.

@@ -1,19 +1,19 @@
 //! What does it take to run a thread on another, idle CPU?
 use super::{
     DONE, MEASURE, ROUNDS, WOKEN,
-    row::{INSTRUCTIONS, Row, began, note_more, unit},
+    row::{Row, began, note_more},
 };
-use crate::{
-    CpuSet, ThreadCx,
-    error::{Error, Result},
+use alloc::sync::Arc;
+use core::time::Duration;
+use hw::{atomic::Ordering::Relaxed, clock::cycles};
+use kernel::{
+    CpuSet, Error, Result, ThreadCx,
+    counter::{INSTRUCTIONS, unit},
     percpu, println, sched,
     sync::Semaphore,
     thread::{self, Builder},
     time,
 };
-use alloc::sync::Arc;
-use core::time::Duration;
-use hw::{atomic::Ordering::Relaxed, clock::cycles};
 
 /// Measures what it takes to run a thread on another, idle CPU, and prints that row. Status 0, or 1 when something was in the
 /// way, such as there being one CPU only.

@@ -3,12 +3,12 @@ use super::{
     ROUNDS, WOKEN, give_way,
     row::{Row, note},
 };
-use crate::{ThreadCx, error::Result, sync::Semaphore, thread::Builder};
 use alloc::sync::Arc;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
     clock::cycles,
 };
+use kernel::{Result, ThreadCx, sync::Semaphore, thread::Builder};
 
 hw::global! {
     /// Counter before the `up`.

@@ -3,17 +3,16 @@ use super::{
     ROUNDS, fifo, give_way,
     row::{Row, began, note},
 };
-use crate::{
-    Policy, ThreadCx,
-    error::Result,
-    thread::Builder,
-    time::{self, Instant},
-};
 use alloc::sync::Arc;
 use core::time::Duration;
 use hw::{
     atomic::{AtomicBool, Ordering::Relaxed},
     clock::cycles,
+};
+use kernel::{
+    Policy, Result, ThreadCx,
+    thread::Builder,
+    time::{self, Instant},
 };
 
 /// The thread that sleeps.

@@ -1,11 +1,11 @@
 //! What is a row of the bench? What was counted in each round of one operation, printed as its median and maximum.
 use super::ROUNDS;
-use crate::{ThreadCx, println};
 use alloc::collections::BinaryHeap;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
     clock::cycles,
 };
+use kernel::{ThreadCx, counter::unit, println};
 
 hw::global! {
     /// What was counted in each round, by whichever thread.
@@ -43,22 +43,6 @@ impl Row {
     pub fn print(&self, cx: &mut ThreadCx) {
         println!(cx, "row {} {} {} {}", self.id, self.median, self.max, unit());
     }
-}
-
-pub(super) const INSTRUCTIONS: &str = "instructions";
-
-/// What the counter counts: a loop of known length tells.
-pub(crate) fn unit() -> &'static str {
-    const TURNS: u64 = 1000;
-    /// Of the loop, and of reading the counter around it.
-    const EXPECTED: core::ops::RangeInclusive<u64> = 2 * TURNS..=2 * TURNS + 8;
-    let began = cycles();
-    #[cfg(target_os = "none")]
-    // SAFETY: counts a register down.
-    unsafe {
-        core::arch::asm!("2: subs {n}, {n}, #1", "b.ne 2b", n = inout(reg) TURNS => _, options(nostack));
-    }
-    if EXPECTED.contains(&(cycles() - began)) { INSTRUCTIONS } else { "cycles" }
 }
 
 /// What this CPU's counter would have shown when the clock started, the clock's nanoseconds being instructions; and how many

@@ -3,8 +3,8 @@ use super::{
     ROUNDS,
     row::{Row, note},
 };
-use crate::{ThreadCx, sync::MessageQueue};
 use hw::clock::cycles;
+use kernel::{ThreadCx, sync::MessageQueue};
 
 /// As long as the peers' messages: 16 bytes.
 type Message = [u64; 2];
