@@ -103,7 +103,7 @@ pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
     } else {
         wake_masked(thread);
     }
-    drop(section);
+    section.leave();
 }
 
 /// The running thread may be preempted here. Interrupts are masked.

@@ -41,8 +41,15 @@ pub(crate) fn propagate(mut thread: Ref) {
     }
 }
 
+#[inline(always)]
 fn hop(waiter: Ref) -> Hop {
     let off = Off::new();
+    let hop = hop_masked(waiter, &off);
+    off.leave();
+    hop
+}
+#[inline(always)]
+fn hop_masked(waiter: Ref, off: &Off) -> Hop {
     let chained = waiter.inheritance.lock(off.cx());
     let Some(lock) = chained.waits_for else { return Hop::Done };
     if waiter.inheritance.waiter.level() == waiter.level.get() {

@@ -54,7 +54,7 @@ pub(super) enum Wrong {
 pub(super) fn wrong(lock: &RtMutex, me: Ref) -> Option<Wrong> {
     let mut known = None;
     for _ in 0..LOOKS {
-        match look(lock, me, |_, _| {}) {
+        match look(lock, me, None) {
             Look::Ends => return None,
             Look::TooLong => {
                 report::warn!("maximum lock depth {} reached by {} at {}", max_lock_depth(), me.name(), lock.named());
@@ -69,7 +69,7 @@ pub(super) fn wrong(lock: &RtMutex, me: Ref) -> Option<Wrong> {
 
 /// Goes from `lock` to its owner, to the lock that that one waits for, and so on. `see` is told each owner and the lock that
 /// it waits for.
-fn look(lock: &RtMutex, me: Ref, mut see: impl FnMut(Ref, &RtMutex)) -> Look {
+fn look(lock: &RtMutex, me: Ref, mut see: Option<&mut dyn FnMut(Ref, &RtMutex)>) -> Look {
     let mut waits = 0u64;
     let mut number = lock.word.owner();
     for _ in 0..max_lock_depth() {
@@ -82,14 +82,21 @@ fn look(lock: &RtMutex, me: Ref, mut see: impl FnMut(Ref, &RtMutex)) -> Look {
         let Some(next) = chained.waits_for else { return Look::Ends };
         // SAFETY: the owner waits for it and its pi lock is held.
         let next = unsafe { next.0.as_ref() };
-        see(owner, next);
-        // FNV-1a over the thread and which of its waits this is.
-        for part in [owner.number(), chained.waits] {
-            waits = (waits ^ u64::from(part)).wrapping_mul(0x100_0000_01b3);
+        if let Some(see) = &mut see {
+            see(owner, next);
         }
+        waits = hashed(hashed(waits, owner.number()), chained.waits);
         number = next.word.owner();
+        drop(chained);
+        off.leave();
     }
     Look::TooLong
+}
+
+/// A step of FNV-1a, over the threads and which of its waits each is in.
+#[inline(always)]
+fn hashed(waits: u64, part: u32) -> u64 {
+    (waits ^ u64::from(part)).wrapping_mul(0x100_0000_01b3)
 }
 
 /// Links of a circle that a report names.
@@ -128,6 +135,6 @@ pub(super) fn stop(lock: &RtMutex, me: Ref) -> ! {
         told.more += usize::from(told.links.push(link).is_err());
     };
     add(me, lock);
-    look(lock, me, add);
+    look(lock, me, Some(&mut add));
     report::bug!("deadlock: {}", told)
 }

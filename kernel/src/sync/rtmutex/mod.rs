@@ -248,7 +248,7 @@ impl RtMutex {
         trace::record(trace::LOCK_BLOCK, u64::from(me.id().0), u64::from(owner));
         let chained = self.line_up(waiters, off.cx(), me, owner, keeps_state);
         Self::announce(me, limits, keeps_state);
-        drop(off);
+        off.leave();
         let mut ended = match chained {
             Some(owner) => {
                 propagate(owner);
@@ -279,10 +279,12 @@ impl RtMutex {
             me.state.announce(State::Running as u32);
             if taken {
                 trace::record(trace::LOCK_ACQUIRE, u64::from(me.id().0), 0);
+                drop(waiters);
+                off.leave();
                 return Ok(());
             }
             let chained = self.give_up(waiters, off.cx(), me);
-            drop(off);
+            off.leave();
             if let Some(owner) = chained {
                 propagate(owner);
             }
@@ -418,6 +420,7 @@ impl RtMutex {
                     false => change_of_level(me, &mine),
                 };
                 sched::hand_over(me, level, mine, top, &off);
+                off.leave();
             }
             return;
         }
