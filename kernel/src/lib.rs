@@ -37,6 +37,7 @@ pub mod cx;
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "on a host only its tests run"))]
 mod device_tree;
 mod error;
+pub mod fast_paths;
 #[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]

@@ -4,6 +4,9 @@
 //! Through the public API, in the image that everybody runs, with [`LINES`] lines requested and [`READY`] threads ready
 //! below the measuring ones; median and maximum of [`ROUNDS`]. A count includes reading the counter once.
 //!
+//! Nobody waits for the bench but a person, so it is compiled for size. What it counts is compiled as the kernel is: what is
+//! compiled into its caller is counted in [`kernel::fast_paths`].
+//!
 //! Where the model preempts nobody, the measuring thread asks whether it should give way as soon as somebody else is ready.
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -11,7 +14,6 @@ extern crate alloc;
 
 mod irq;
 mod mutex;
-mod queue;
 mod rcu;
 mod remote;
 mod row;
@@ -25,11 +27,12 @@ use hw::atomic::{AtomicBool, Ordering::Relaxed};
 use kernel::{
     Error, Policy, Result, ThreadCx, boot,
     counter::{INSTRUCTIONS, unit},
-    model, preempt, println, sched,
+    fast_paths, model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
     time,
 };
 pub use remote::run_remote;
+use row::{Row, note};
 
 /// Times that each operation is measured.
 pub const ROUNDS: usize = 1000;
@@ -67,9 +70,6 @@ fn give_way(cx: &mut ThreadCx) {
 }
 
 /// Measures everything that one CPU does and prints a row for each. Status 0, or 1 when something was in the way.
-///
-/// Not inlined: what is measured is compiled as the kernel is, not as its caller.
-#[inline(never)]
 pub fn run(cx: &mut ThreadCx) -> i32 {
     match measure(cx) {
         Ok(()) => 0,
@@ -98,14 +98,14 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         irq::interrupt(cx, "round-trip", line, irq::Until::Return)?,
         switching::yields(cx)?,
         semaphore::wake(cx)?,
-        semaphore::uncontended(cx),
-        mutex::uncontended(cx),
+        uncontended(cx, "sem-updown", fast_paths::semaphore),
+        uncontended(cx, "mutex-pair", fast_paths::mutex),
         mutex::contended(cx)?,
         mutex::chain(cx, "chain-1", 1)?,
         mutex::chain(cx, "chain-8", 8)?,
         mutex::chain(cx, "chain-64", 64)?,
-        queue::uncontended(cx),
-        rcu::read(cx),
+        uncontended(cx, "queue", fast_paths::queue),
+        uncontended(cx, "rcu-read", fast_paths::rcu_read),
         rcu::expedited(cx)?,
         rcu::call(cx),
     ];
@@ -128,6 +128,12 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
         println!(cx, "The counter does not count instructions here. `cargo run -- bench` runs where it does.");
     }
     Ok(())
+}
+
+/// What nobody is in the way of.
+fn uncontended(cx: &mut ThreadCx, id: &'static str, measure: fn(&mut ThreadCx, usize, fn(usize, u64))) -> Row {
+    measure(cx, ROUNDS, note);
+    Row::of(id, ROUNDS)
 }
 
 fn background(cx: &mut ThreadCx) -> Result<Vec<JoinHandle<()>>> {

@@ -25,16 +25,6 @@ const CHAINS: usize = 100;
 /// How long the last one of a chain waits before it gives up.
 const PATIENCE: Duration = Duration::from_micros(200);
 
-pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
-    let mutex = Mutex::new(());
-    for round in 0..ROUNDS {
-        let began = cycles();
-        drop(mutex.lock(cx));
-        note(round, cycles() - began);
-    }
-    Row::of("mutex-pair", ROUNDS)
-}
-
 /// What both sides of a fight share.
 struct Fight {
     mutex: Mutex<()>,

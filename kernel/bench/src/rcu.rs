@@ -1,4 +1,4 @@
-//! What does it cost to read, to leave something for later, and to wait when nobody reads?
+//! What does it cost to leave something for later, and to wait when nobody reads?
 use super::{
     ROUNDS,
     row::{Row, note},
@@ -9,15 +9,6 @@ use kernel::{
     Result, ThreadCx,
     rcu::{self, Call, Then},
 };
-
-pub(super) fn read(cx: &mut ThreadCx) -> Row {
-    for round in 0..ROUNDS {
-        let began = cycles();
-        drop(rcu::read(cx));
-        note(round, cycles() - began);
-    }
-    Row::of("rcu-read", ROUNDS)
-}
 
 /// Each leaves one more behind those that wait already: the first one, which makes `rcu_gp` ready, is a maximum.
 ///

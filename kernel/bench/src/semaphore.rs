@@ -34,15 +34,3 @@ pub(super) fn wake(cx: &mut ThreadCx) -> Result<Row> {
     waiter.join(cx)?;
     Ok(Row::of("sem-wake", ROUNDS))
 }
-
-pub(super) fn uncontended(cx: &mut ThreadCx) -> Row {
-    let semaphore = Semaphore::new(1);
-    for round in 0..ROUNDS {
-        let began = cycles();
-        semaphore.down(cx);
-        // The count is one below where it was.
-        let _ = semaphore.up(cx);
-        note(round, cycles() - began);
-    }
-    Row::of("sem-updown", ROUNDS)
-}

@@ -3,7 +3,7 @@
 //! FIFO threads run until they block. RR and fair threads share the CPU with their equals: while equals wait, one timer
 //! a CPU ends the running thread's slice. Without equals there is no timer.
 use super::{
-    Inner,
+    CpuQueue, Inner,
     wake::{ready_beside, wake_locked, wake_or_switch_locked},
 };
 use crate::{
@@ -197,7 +197,7 @@ pub(crate) fn inherit(thread: Ref, level: Level) {
         return inherit_on_several(thread, level);
     }
     // SAFETY: interrupts are masked; unlocked below.
-    let q = unsafe { cpu.runqueue.lock() };
+    let q = unsafe { CpuQueue::lock_own(cpu) };
     set_level(q, thread, level, true);
     // SAFETY: as above.
     unsafe { cpu.runqueue.unlock() };
@@ -213,7 +213,7 @@ fn inherit_on_several(thread: Ref, level: Level) {
 pub(crate) fn hand_over<G>(me: Ref, level: Option<Level>, locked: G, woken: Ref, section: &Off) {
     if me.preempt.is_free() && section.will_enable() && super::is_alone() && model::current().is_preemptible() {
         // SAFETY: interrupts are masked; `wake_or_switch` unlocks, or the next thread.
-        let q = unsafe { percpu::this().runqueue.lock() };
+        let q = unsafe { CpuQueue::lock_own(percpu::this()) };
         if let Some(level) = level {
             lower_running(q, me, level);
         }

@@ -104,7 +104,7 @@ impl CpuQueue {
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "the lock makes it exclusive")]
     unsafe fn lock(&self) -> &mut Inner {
-        self.word.acquire();
+        self.word.acquire_called();
         // SAFETY: the lock is held.
         unsafe { &mut *self.inner.get() }
     }

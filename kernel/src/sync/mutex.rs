@@ -57,7 +57,7 @@ impl<T> Mutex<T> {
     }
     /// Takes it, waiting as long as it takes. A wait that would never end, for the caller itself in the end, is a BUG that
     /// names everybody in the circle.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn lock(&self, cx: &mut ThreadCx) -> MutexGuard<'_, T> {
         context_check::might_sleep(cx);

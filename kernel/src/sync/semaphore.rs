@@ -43,7 +43,7 @@ impl Semaphore {
         self.word.load(Relaxed) & !WAITERS
     }
     /// Takes one, waiting until there is one.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn down(&self, cx: &mut ThreadCx) {
         context_check::might_sleep(cx);
@@ -89,7 +89,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`Error::Overflow`]: the count is [`Self::MAX`].
-    #[inline]
+    #[inline(always)]
     pub fn up(&self, cx: &impl Context) -> Result<()> {
         let _ = cx;
         let mut word = self.word.load(Relaxed);
