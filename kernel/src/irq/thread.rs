@@ -80,7 +80,7 @@ impl Sleeper for OfLine {
     }
     #[inline(always)]
     fn block(&self) {
-        sched::block();
+        sched::block_in_place();
     }
     #[inline(always)]
     fn stay_awake(&self) {

@@ -47,7 +47,7 @@ pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_
 pub(crate) use smp::while_suspended;
 pub(crate) use smp::{introduce, resched_interrupt, with_home};
 pub use verify::{Violation, verify};
-pub(crate) use wake::{start, wake, wake_last, wake_masked, wake_returning};
+pub(crate) use wake::{start, wake, wake_last, wake_last_in_place, wake_masked, wake_returning};
 
 /// The ready threads of one CPU.
 pub(crate) struct CpuQueue {
@@ -306,8 +306,13 @@ fn gives_way(prev: Ref) {
 /// The running thread gives the CPU away until somebody wakes it.
 ///
 /// Returns at once if it was woken since it set its state. Interrupts are as before on return.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn block() {
+    block_in_place();
+}
+/// As [`block`], for the paths that are counted: everywhere else a call takes less space.
+#[inline(always)]
+pub(crate) fn block_in_place() {
     let prev = Ref(thread::current());
     let saved = mask::save();
     if prev.preempt.is_free() && saved.was_enabled() {

@@ -19,7 +19,7 @@ use logic::{
 /// Makes a waiting thread ready. False if it was not waiting. Interrupts are masked.
 ///
 /// The switch, if it is due, happens where the caller's section ends.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn wake_masked(thread: Ref) -> bool {
     let cpu = percpu::this();
     // SAFETY: interrupts are masked; unlocked below.
@@ -50,7 +50,7 @@ pub(super) unsafe fn unlock_changed(cpu: &'static PerCpu, q: &mut Inner) {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn wake_locked(q: &mut Inner, thread: Ref) -> bool {
     if !State::is_waiting(thread.state.look()) {
         return kept::wake(thread);
@@ -95,8 +95,13 @@ pub(super) fn ready_beside(q: &mut Inner, running: Ref, level: Level) {
 /// Makes a waiting thread ready as the last thing in a section, and ends the section.
 ///
 /// Where the woken thread preempts the running one at once, it never stands in the queue: one lock for both.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn wake_last(thread: Ref, section: irq_flags::Off) {
+    wake_last_in_place(thread, section);
+}
+/// As [`wake_last`], for the paths that are counted: everywhere else a call takes less space.
+#[inline(always)]
+pub(crate) fn wake_last_in_place(thread: Ref, section: irq_flags::Off) {
     let me = Ref(thread::current());
     if me.preempt.gives_way_at_once() && section.will_enable() {
         wake_or_switch(me, thread);

@@ -149,7 +149,7 @@ impl Completion {
             return Ok(());
         }
         // Completed in the last moment, or off the list (LK-10.3).
-        let result = until_granted(cx, &limits, |cx| {
+        let result = until_granted(cx, &limits, wait::park, |cx| {
             self.inner.with(cx, |inner, _| {
                 if me.waiting.is_granted() {
                     return Given::Handed;

@@ -213,7 +213,7 @@ impl Condvar {
             sched::set_state(State::Running);
             return Ok(());
         }
-        until_granted(cx, limits, |cx| {
+        until_granted(cx, limits, wait::park, |cx| {
             self.queue.with(cx, |queue, _| {
                 let notified = me.waiting.is_granted() || me.waiting.list() == NOTIFIED;
                 if !me.waiting.is_granted() {

@@ -247,7 +247,7 @@ impl EventFlags {
             return Ok(got);
         }
         // Let go in the last moment, or off the list: never both, never neither.
-        let result = until_granted(cx, &limits, |cx| {
+        let result = until_granted(cx, &limits, wait::park, |cx| {
             self.inner.with(cx, |inner, _| {
                 if me.waiting.is_granted() {
                     return Given::Handed;

@@ -9,7 +9,7 @@ use crate::{
     irq_flags, sched,
     sync::{
         raw::RawSpinLock,
-        wait::{ByArrival, Given, Limits, is_killed, reported, until_granted},
+        wait::{ByArrival, Given, Limits, is_killed, park_in_place, reported, until_granted},
     },
     thread::{self, Ref},
     time::Instant,
@@ -116,7 +116,7 @@ impl Semaphore {
         }
         first.waiting.grant();
         drop(waiters);
-        sched::wake_last(first, off);
+        sched::wake_last_in_place(first, off);
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Semaphore {
             return Ok(());
         }
         // Handed over in the last moment, or off the list: never both, never neither (LK-05.7).
-        let result = until_granted(cx, &limits, |cx| {
+        let result = until_granted(cx, &limits, park_in_place, |cx| {
             self.waiters.with(cx, |waiters, _| {
                 if me.waiting.is_granted() {
                     return Given::Handed;

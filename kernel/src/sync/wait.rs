@@ -193,20 +193,21 @@ impl Limits {
 
 /// Gives the CPU away once, the state being announced. Says why the wait should end, if it should: with no timer to be had for
 /// its deadline, its time is up.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn park(limits: &Limits) -> Result<()> {
+    park_timed(limits).map_err(|error| if error == Error::NoResource { Error::TimedOut } else { error })
+}
+/// As [`park`], in place as far as there are no limits: for the paths that are counted.
+#[inline(always)]
+pub(crate) fn park_in_place(limits: &Limits) -> Result<()> {
     if limits.deadline.is_some() || limits.interruptible {
-        return park_limited(limits);
+        return park(limits);
     }
     let me = thread::current();
     me.waiting.wchan.set(limits.wchan);
-    sched::block();
+    sched::block_in_place();
     me.waiting.wchan.set("");
     Ok(())
-}
-#[inline(never)]
-fn park_limited(limits: &Limits) -> Result<()> {
-    park_timed(limits).map_err(|error| if error == Error::NoResource { Error::TimedOut } else { error })
 }
 /// As [`park`], but says [`Error::NoResource`] if the timer queue is full.
 #[inline(always)]
@@ -239,10 +240,13 @@ pub(crate) enum Given {
 
 /// Parks until what the running thread waits for was handed to it. It stands in a queue and has announced its state;
 /// `give_up` decides, under the queue's lock, between a hand-over and a limit that meet.
+///
+/// `park`: [`park`] or [`park_in_place`].
 #[inline(always)]
 pub(crate) fn until_granted(
     cx: &mut ThreadCx,
     limits: &Limits,
+    park: impl Fn(&Limits) -> Result<()>,
     give_up: impl FnOnce(&mut ThreadCx) -> Given,
 ) -> Result<()> {
     let me = thread::current();

@@ -55,7 +55,7 @@ pub(super) fn sleeper(timer: &TimerCore) -> Ref {
 #[inline(always)]
 pub(crate) fn block_until(me: &'static Thread, at: Instant) -> Result<()> {
     start(me, at)?;
-    sched::block();
+    sched::block_in_place();
     if !me.sleep.is_queued() {
         return Err(Error::TimedOut);
     }

@@ -353,7 +353,7 @@ impl<T: 'static, const N: usize> MessageQueue<T, N> {
 impl<T: 'static, const N: usize> MessageQueue<T, N> {
     /// The running thread is in a list and has announced its state: until it is let go, or a limit takes it out.
     fn wait_in_list(&self, cx: &mut ThreadCx, me: Ref, limits: &Limits) -> Result<(), Error> {
-        let result = until_granted(cx, limits, |cx| {
+        let result = until_granted(cx, limits, wait::park, |cx| {
             self.inner.with(cx, |inner, _| {
                 if me.waiting.is_granted() {
                     return Given::Handed;

@@ -300,7 +300,7 @@ impl RtMutex {
     #[inline(always)]
     fn park(&self, limits: &Limits, keeps_state: bool) -> Result<()> {
         if keeps_state || limits.deadline.is_none() && !limits.interruptible {
-            sched::block();
+            sched::block_in_place();
             Ok(())
         } else {
             wait::park(limits)
