@@ -67,9 +67,12 @@ pub(super) fn wrong(lock: &RtMutex, me: Ref) -> Option<Wrong> {
     None
 }
 
+/// Is told each owner in a chain and the lock that it waits for.
+type See<'f> = &'f mut dyn FnMut(Ref, &RtMutex);
+
 /// Goes from `lock` to its owner, to the lock that that one waits for, and so on. `see` is told each owner and the lock that
 /// it waits for.
-fn look(lock: &RtMutex, me: Ref, mut see: Option<&mut dyn FnMut(Ref, &RtMutex)>) -> Look {
+fn look(lock: &RtMutex, me: Ref, mut see: Option<See<'_>>) -> Look {
     let mut waits = 0u64;
     let mut number = lock.word.owner();
     for _ in 0..max_lock_depth() {
