@@ -27,7 +27,8 @@ use hw::atomic::{AtomicBool, Ordering::Relaxed};
 use kernel::{
     Error, Policy, Result, ThreadCx, boot,
     counter::{INSTRUCTIONS, unit},
-    fast_paths, model, preempt, println, sched,
+    fast_paths::{self, Note},
+    model, preempt, println, sched,
     thread::{self, Builder, JoinHandle},
     time,
 };
@@ -131,7 +132,7 @@ fn measure(cx: &mut ThreadCx) -> Result<()> {
 }
 
 /// What nobody is in the way of.
-fn uncontended(cx: &mut ThreadCx, id: &'static str, measure: fn(&mut ThreadCx, usize, fn(usize, u64))) -> Row {
+fn uncontended(cx: &mut ThreadCx, id: &'static str, measure: fn(&mut ThreadCx, usize, Note)) -> Row {
     measure(cx, ROUNDS, note);
     Row::of(id, ROUNDS)
 }

@@ -89,7 +89,7 @@ impl CpuCallbacks {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Queue) -> R) -> R {
         let off = Off::new();
         let result = f(&mut self.queue.lock_in(off.cx()));
-        drop(off);
+        off.leave();
         result
     }
     /// How many it has had.
@@ -104,7 +104,7 @@ impl CpuCallbacks {
     pub(super) fn wake(&self) {
         let off = Off::new();
         let _ = self.gate.wake_one(off.cx());
-        drop(off);
+        off.leave();
     }
 }
 
@@ -172,7 +172,7 @@ pub(crate) unsafe fn enqueue(head: NonNull<Head>) {
     let needed = state::needed();
     here.queue.lock_in(off.cx()).push(head, needed);
     state::request(needed, options::is_hurried(false));
-    drop(off);
+    off.leave();
 }
 
 /// Heads that have not run yet, on all CPUs.

@@ -114,7 +114,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
         publish(seq);
     }
     drop(state);
-    drop(off);
+    off.leave();
     result
 }
 

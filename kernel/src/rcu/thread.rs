@@ -51,7 +51,7 @@ pub(super) fn tell() {
     let _ = TOLD.compare_exchange(0, now, SeqCst, SeqCst);
     let off = Off::new();
     let _ = GATE.wake_one(off.cx());
-    drop(off);
+    off.leave();
 }
 /// Since when the thread has something to do, or will have; it may have begun.
 pub(super) fn busy_since() -> Option<Instant> {
