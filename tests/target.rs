@@ -1,5 +1,6 @@
-//! Every on-target test as a trial of its own, listed from the image's test table: on `rt`, and on the models that differ most
-//! from it. `TOPHALF_MODEL` in the environment, as `cargo run -- test --model MODEL` sets it, asks for one model alone.
+//! Every on-target test as a trial of its own, listed from the image's test table: on `rt` with either interrupt controller,
+//! and on the models that differ most from it. `TOPHALF_MODEL` and `TOPHALF_GIC` in the environment, as `cargo run -- test
+//! --model MODEL --gic VERSION` sets them, ask for one of these alone.
 #![forbid(unsafe_code)]
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -17,27 +18,55 @@ use tophalf::{
         model::Model,
         table::TestEntry,
     },
-    qemu::Qemu,
+    qemu::{Qemu, machine::Gic},
     suite::{all::IMAGE, latency::Longest, run::run},
 };
 
-/// What is run if nobody asks for a model: on each of these, the tests whose names begin so. `none` preempts nobody, and `full` spins
+/// What is run if nobody asks for a model or a controller: on each of these, the tests whose names begin so. `none` preempts nobody, and `full` spins
 /// where `rt` sleeps. `rtb` differs from both in what tests of models are about, and `voluntary` from `none` in what `preempt=` can
 /// change: each costs another image.
-const USUAL: [(Model, &str); 4] = [(Model::Rt, ""), (Model::None, ""), (Model::Full, ""), (Model::Rtb, "pm_")];
+const USUAL: [(Model, Gic, &str); 5] = [
+    (Model::Rt, Gic::V3, ""),
+    (Model::Rt, Gic::V2, ""),
+    (Model::None, Gic::V3, ""),
+    (Model::Full, Gic::V3, ""),
+    (Model::Rtb, Gic::V3, "pm_"),
+];
 
-/// The tests on one model.
+/// An image that is being built, or is there.
+type Built = Arc<OnceLock<Result<Image, String>>>;
+
+/// The tests on one model and interrupt controller.
 struct Suite {
     model: Model,
+    gic: Gic,
     /// The tests whose names begin so.
     names: &'static str,
-    image: OnceLock<Result<Image, String>>,
+    image: Built,
     longest: Mutex<Longest>,
 }
 
 impl Suite {
-    fn new((model, names): (Model, &'static str)) -> Self {
-        Self { model, names, image: OnceLock::new(), longest: Mutex::default() }
+    /// Those of one model have one image.
+    fn all(parts: &[(Model, Gic, &'static str)]) -> Vec<Arc<Self>> {
+        let mut images: Vec<(Model, Built)> = Vec::new();
+        let suite = |&(model, gic, names)| {
+            let image = match images.iter().find(|(of, _)| *of == model) {
+                Some((_, image)) => image.clone(),
+                None => {
+                    images.push((model, Built::default()));
+                    images[images.len() - 1].1.clone()
+                }
+            };
+            Arc::new(Self { model, gic, names, image, longest: Mutex::default() })
+        };
+        parts.iter().map(suite).collect()
+    }
+    /// What it is besides the usual, for the trials' names.
+    fn kind(&self) -> String {
+        let model = (self.model != Model::default()).then(|| self.model.name().to_owned());
+        let gic = (self.gic != Gic::default()).then(|| format!("gic {}", self.gic.version()));
+        model.into_iter().chain(gic).collect::<Vec<_>>().join(", ")
     }
     fn recipe(&self) -> Recipe<'static> {
         Recipe { model: self.model, ..Recipe::package(IMAGE) }
@@ -49,9 +78,9 @@ impl Suite {
     fn trial(self: &Arc<Self>, test: &TestEntry) -> Trial {
         let (suite, test) = (self.clone(), test.clone());
         let (name, holds) = (test.name.clone(), test.holds_on(self.model));
-        let kind = if self.model == Model::default() { "" } else { self.model.name() };
+        let kind = self.kind();
         let body = move || {
-            let found = run(&suite.image()?, suite.model, &test).map_err(Failed::from)?;
+            let found = run(&suite.image()?, suite.model, suite.gic, &test).map_err(Failed::from)?;
             suite.longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found);
             Ok(())
         };
@@ -61,7 +90,7 @@ impl Suite {
     fn longest(&self) -> String {
         let longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner).to_string();
         longest.lines().fold(String::new(), |mut text, line| {
-            let _ = writeln!(text, "{}: {line}", self.model.name());
+            let _ = writeln!(text, "{}, gic {}: {line}", self.model.name(), self.gic.version());
             text
         })
     }
@@ -80,8 +109,10 @@ fn main() -> ExitCode {
 }
 
 fn run_all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let parts = Model::of_environment()?.map_or(USUAL.to_vec(), |model| vec![(model, "")]);
-    let suites: Vec<Arc<Suite>> = parts.into_iter().map(|part| Arc::new(Suite::new(part))).collect();
+    let suites = match (Model::of_environment()?, Gic::of_environment()?) {
+        (None, None) => Suite::all(&USUAL),
+        (model, gic) => Suite::all(&[(model.unwrap_or_default(), gic.unwrap_or_default(), "")]),
+    };
     // Before the trials, which run in parallel: an installation has to be told about once, and to fail once.
     Qemu::ensure()?;
     let image = build_recipe(&suites[0].recipe())?;

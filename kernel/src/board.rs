@@ -1,6 +1,6 @@
 //! What is a board? Addresses, interrupt numbers and how its CPUs start; no logic.
 use crate::irq::Irq;
-use hw::{gic::V3Facts, mmio::Mmio};
+use hw::{gic::Facts, mmio::Mmio};
 
 /// A PL011 and how it is clocked.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub struct Uart {
 pub struct Board {
     /// How it is called.
     pub name: &'static str,
-    /// Interrupt controller.
-    pub gic: V3Facts,
+    /// Interrupt controllers that it may have; the first one, unless the device tree says otherwise.
+    pub gics: &'static [Facts],
     /// UART of console and shell.
     pub uart: Uart,
     /// Line of the virtual timer, private to each CPU.

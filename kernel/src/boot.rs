@@ -18,6 +18,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 use hw::{
     atomic::{AtomicU64, Ordering::Relaxed},
+    gic::Version,
     smp::Method,
     upcall::Boot,
 };
@@ -74,7 +75,7 @@ fn as_thread(idle: Ref, boot: &Boot, board: &'static Board, main: Main) -> ! {
     CPUS.store(machine.listed as u64, Relaxed);
     step("clock", time::start());
     STARTED.store(time::now().as_ns(), Relaxed);
-    step("interrupt controller", irq::start(board, options.end));
+    step("interrupt controller", irq::start(board, machine.gic, options.end));
     irq::enable_private();
     step("threads", first_thread(board, options, machine, main));
     mask::enable();
@@ -96,6 +97,8 @@ struct Found {
     listed: usize,
     /// How firmware starts CPUs.
     method: Option<Method>,
+    /// The interrupt controller's version, where it is said.
+    gic: Option<Version>,
 }
 
 /// Maps devices, stacks and heap; reads the device tree.
@@ -134,8 +137,8 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
         hw::power::firmware(method);
     }
     match machine {
-        Some(m) => Found { bootargs: m.bootargs, cpus: m.cpus, listed: m.listed, method: m.method },
-        None => Found { bootargs: "", cpus: heapless::Vec::new(), listed: 1, method: None },
+        Some(m) => Found { bootargs: m.bootargs, cpus: m.cpus, listed: m.listed, method: m.method, gic: m.gic },
+        None => Found { bootargs: "", cpus: heapless::Vec::new(), listed: 1, method: None, gic: None },
     }
 }
 
@@ -145,7 +148,8 @@ fn memory(_: &Boot, _: &'static Board) -> Found {
     let cpus: heapless::Vec<u64, _> = hw::sim::affinities().into_iter().take(percpu::MAX_CPUS).collect();
     let listed = cpus.len();
     crate::simulation::early();
-    Found { bootargs: crate::simulation::bootargs(), cpus, listed, method: Some(Method::PsciHvc) }
+    let (bootargs, method, gic) = (crate::simulation::bootargs(), Some(Method::PsciHvc), Some(hw::sim::gic_version()));
+    Found { bootargs, cpus, listed, method, gic }
 }
 
 fn first_thread(board: &'static Board, options: Options, machine: Found, main: Main) -> Result<()> {
@@ -192,7 +196,7 @@ fn record_boot(cx: &mut ThreadCx, board: &Board) {
     log::info!(
         "booted on {}: {} with {} lines, clock at {} Hz, heap of {} KiB, {} thread slots",
         board.name,
-        irq::gic().name(),
+        irq::gic().version().name(),
         irq::gic().lines(),
         hw::clock::frequency(),
         heap.total as u64 / 1024,
@@ -209,7 +213,7 @@ pub fn banner(cx: &mut ThreadCx) {
         "Tophalf {} on {}, {}, {} CPU{} ({} online), model {}",
         env!("CARGO_PKG_VERSION"),
         board.get().map_or("?", |b| b.name),
-        irq::gic().name(),
+        irq::gic().version().name(),
         cpus,
         if cpus == 1 { "" } else { "s" },
         percpu::online().count(),

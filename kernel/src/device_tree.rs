@@ -1,6 +1,9 @@
 //! What does the boot loader say about this machine? Memory, CPUs and boot arguments from the flattened device tree.
 use heapless::Vec;
-use hw::smp::{MAX_CPUS, Method, packed};
+use hw::{
+    gic::Version,
+    smp::{MAX_CPUS, Method, packed},
+};
 use logic::device_tree::{Node, Tree, number};
 
 /// What boot needs to know.
@@ -14,6 +17,8 @@ pub(crate) struct Machine {
     pub listed: usize,
     /// How PSCI is called, if the tree says that there is one.
     pub method: Option<Method>,
+    /// Version of the interrupt controller, if the tree has one of a kind that is known.
+    pub gic: Option<Version>,
     /// Boot arguments.
     pub bootargs: &'static str,
     /// Where the tree lies.
@@ -36,7 +41,8 @@ pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
     let ram = memory(&root)?;
     let (cpus, listed) = cpus(&root, hw::cpu::affinity());
     let bootargs = root.child("chosen").and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
-    Some(Machine { ram, cpus, listed, method: psci(&root), bootargs, tree: (address, size) })
+    let (method, gic) = (psci(&root), interrupt_controller(&root));
+    Some(Machine { ram, cpus, listed, method, gic, bootargs, tree: (address, size) })
 }
 
 /// Start and bytes of the first run of RAM.
@@ -77,6 +83,20 @@ fn psci(root: &Node<'_>) -> Option<Method> {
         "smc" => Some(Method::PsciSmc),
         _ => None,
     }
+}
+
+/// The version of the interrupt controller, in the root or on the chip's bus, if it is of a kind that is known (Linux
+/// `Documentation/devicetree/bindings/interrupt-controller/arm,gic.yaml` and `arm,gic-v3.yaml`).
+fn interrupt_controller(root: &Node<'_>) -> Option<Version> {
+    // What the specification recommends to call it (2.2.2), and what QEMU does.
+    const NAME: &str = "interrupt-controller";
+    let on_chip = || root.child("soc").and_then(|soc| soc.child(NAME));
+    let node = root.child("intc").or_else(|| root.child(NAME)).or_else(on_chip)?;
+    node.property("compatible")?.split(|&byte| byte == 0).find_map(|name| match name {
+        b"arm,gic-400" | b"arm,cortex-a15-gic" => Some(Version::V2),
+        b"arm,gic-v3" => Some(Version::V3),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::{
     percpu::{self, MAX_CPUS, PerCpu, online},
     rcu, sched, trace,
 };
-use hw::gic::GicError;
+use hw::gic::{self, GicError};
 use logic::cpus::CpuSet;
 
 mod backtrace;
@@ -66,7 +66,7 @@ impl Ipi {
 
 /// Lets IPIs through to the CPU that calls. Once a CPU, when its part of the interrupt controller is started.
 pub(crate) fn start_here() {
-    let local = percpu::this().redistributor();
+    let local = percpu::this().gic_local();
     for ipi in Ipi::ALL {
         gic().unmask(local, ipi as u32);
     }
@@ -101,9 +101,9 @@ fn raise(what: Ipi, affinities: impl Iterator<Item = u64>) -> Result<()> {
 }
 
 /// An SGI was acknowledged.
-pub(crate) fn interrupt(intid: u32, cx: &mut HardIrqCx<'_>) {
-    gic().drop_priority(intid);
-    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
+pub(crate) fn interrupt(taken: u32, cx: &mut HardIrqCx<'_>) {
+    let intid = gic::intid(taken);
+    trace::record(trace::IRQ_ENTER, u64::from(intid), u64::from(gic::source(taken)));
     irq::count(intid);
     match Ipi::of(intid) {
         // The end of this interrupt does the rest.
@@ -114,7 +114,8 @@ pub(crate) fn interrupt(intid: u32, cx: &mut HardIrqCx<'_>) {
         Some(Ipi::CallFn) => call::serve(cx),
         Some(Ipi::Stop) => stop::asked(),
         Some(Ipi::Backtrace) => backtrace::asked(),
-        None => return irq::silence(percpu::this(), intid),
+        None => return irq::silence(percpu::this(), taken),
     }
-    gic().deactivate(intid);
+    // A GICv2 wants the sender, too (G2-02).
+    gic().deactivate(taken);
 }

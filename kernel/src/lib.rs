@@ -40,6 +40,7 @@ mod error;
 pub mod fast_paths;
 #[cfg(target_os = "none")]
 pub mod fault;
+pub mod gic;
 #[cfg(target_os = "none")]
 pub mod heap;
 pub mod ipi;

@@ -10,7 +10,7 @@ use crate::{
 use core::cell::Cell;
 use hw::{
     atomic::{AtomicU32, Ordering::Acquire, Ordering::Release, Ordering::SeqCst, fence},
-    gic::Redistributor,
+    gic::Local,
 };
 use logic::cpus::CpuSet;
 
@@ -31,7 +31,7 @@ pub struct PerCpu {
     /// High-resolution timers and the event device.
     pub(crate) timers: time::CpuTimers,
     /// The interrupt controller's part for this CPU.
-    pub(crate) redistributor: Cell<Option<&'static Redistributor>>,
+    pub(crate) gic: Cell<Option<&'static Local>>,
     /// Log records of this CPU.
     pub(crate) log: log::CpuLog,
     /// Bottom halves.
@@ -47,7 +47,7 @@ pub struct PerCpu {
     pub(crate) latency: crate::latency::CpuLatency,
 }
 
-// SAFETY: `id`, `affinity` and `redistributor` are written once, by the CPU itself before it is online; the rest says
+// SAFETY: `id`, `affinity` and `gic` are written once, by the CPU itself before it is online; the rest says
 // for itself who may touch it.
 unsafe impl Sync for PerCpu {}
 
@@ -59,7 +59,7 @@ impl PerCpu {
             runqueue: sched::CpuQueue::new(),
             timers: time::CpuTimers::new(),
             irqs: irq::CpuCounts::new(),
-            redistributor: Cell::new(None),
+            gic: Cell::new(None),
             log: log::CpuLog::new(),
             bh: bh::CpuBh::new(),
             rcu: rcu::CpuRcu::new(),
@@ -74,10 +74,10 @@ impl PerCpu {
     pub(crate) fn token(&self) -> u32 {
         core::ptr::from_ref(self).addr() as u32
     }
-    /// This CPU's redistributor; there is one from the start of the interrupt controller on.
+    /// This CPU's part of the interrupt controller; there is one from the start of that on.
     #[inline(always)]
-    pub(crate) fn redistributor(&self) -> &'static Redistributor {
-        match self.redistributor.get() {
+    pub(crate) fn gic_local(&self) -> &'static Local {
+        match self.gic.get() {
             Some(r) => r,
             None => crate::report::bug!("interrupt controller used before it was started"),
         }

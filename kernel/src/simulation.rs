@@ -18,7 +18,7 @@ pub use crate::{
 };
 use core::cell::{Cell, RefCell};
 use hw::{
-    gic::{Region, V3Facts},
+    gic::{Facts, Region, V2Facts, V3Facts},
     mmio::Mmio,
     sim::{Config, Outcome},
     upcall::Boot,
@@ -41,10 +41,13 @@ const fn at(base: usize) -> Mmio {
 /// The simulated board: QEMU virt's addresses.
 pub const BOARD: Board = Board {
     name: "simulation",
-    gic: V3Facts {
-        distributor: at(0x0800_0000),
-        regions: &[Region { base: at(0x080a_0000), size: 0x10_0000, stride: 0 }],
-    },
+    gics: &[
+        Facts::V3(V3Facts {
+            distributor: at(0x0800_0000),
+            regions: &[Region { base: at(0x080a_0000), size: 0x10_0000, stride: 0 }],
+        }),
+        Facts::V2(V2Facts { distributor: at(0x0800_0000), cpu_interface: at(0x0801_0000) }),
+    ],
     uart: Uart { base: at(0x0900_0000), irq: Irq::spi(1), clock: 24_000_000 },
     timer: Irq::ppi(11),
     devices: &[],

@@ -23,7 +23,7 @@ kinds! {
     WAKE = 2, "wake";
     /// The vector has saved the interrupted thread.
     VECTOR = 3, "vector";
-    /// An interrupt was acknowledged and its priority dropped: a = INTID.
+    /// An interrupt was acknowledged and its priority dropped: a = INTID, b = who sent it, if it is an SGI of a GICv2.
     IRQ_ENTER = 4, "irq_enter";
     /// The line's state was checked and marked: a = INTID.
     DESCRIPTOR = 5, "descriptor";

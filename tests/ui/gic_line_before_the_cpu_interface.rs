@@ -1,9 +1,9 @@
 //@ error: E0308
 //! G3: masking and unmasking need a started CPU interface, which `start_cpu` alone gives.
-use hw::gic::{Distributor, Gic};
+use hw::gic::Gic;
 
-fn unmask(gic: &Gic, distributor: &Distributor) {
-    gic.unmask(distributor, 60);
+fn unmask(gic: &Gic) {
+    gic.unmask(gic, 60);
 }
 
 fn main() {}

@@ -1,6 +1,10 @@
 //! What can be typed? The commands, their options and their help.
 
-use crate::{failure::Failure, image::model::Model, qemu::Bootargs};
+use crate::{
+    failure::Failure,
+    image::model::Model,
+    qemu::{Bootargs, machine::Gic},
+};
 use clap::{Args, Parser, Subcommand};
 use std::{ffi::OsString, path::PathBuf};
 
@@ -73,6 +77,14 @@ impl ModelArgs {
     }
 }
 
+/// What the machine has.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct GicArgs {
+    /// Version of the interrupt controller that QEMU's board has; images find out by themselves [default: 3]
+    #[arg(id = "gic", long = "gic", value_name = "VERSION", value_enum, hide_default_value = true, default_value_t)]
+    pub gic: Gic,
+}
+
 /// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
 const MAX_CPUS: i64 = 8;
 
@@ -88,6 +100,9 @@ pub struct RunArgs {
     /// What to build
     #[command(flatten)]
     pub model: ModelArgs,
+    /// On which interrupt controller
+    #[command(flatten)]
+    pub gic: GicArgs,
     /// Number of CPUs, 1 to 8
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_CPUS))]
     pub smp: u32,
@@ -150,6 +165,9 @@ pub struct TestArgs {
     /// What to build
     #[command(flatten)]
     pub model: ModelArgs,
+    /// On which interrupt controller
+    #[command(flatten)]
+    pub gic: GicArgs,
 }
 
 /// Options of `bench`.

@@ -1,7 +1,7 @@
-//! QEMU virt with a GICv3: facts, no logic (QEMU `hw/arm/virt.c`, `base_memmap`).
+//! QEMU virt with a GICv3 or a GICv2: facts, no logic (QEMU `hw/arm/virt.c`, `base_memmap`).
 #![cfg_attr(target_os = "none", no_std)]
 use hw::{
-    gic::{Region, V3Facts},
+    gic::{Facts, Region, V2Facts, V3Facts},
     mmio::Mmio,
 };
 use kernel::{
@@ -10,6 +10,8 @@ use kernel::{
 };
 
 const GICD: usize = 0x0800_0000;
+/// CPU interface of a GICv2.
+const GICC: usize = 0x0801_0000;
 const GICR: usize = 0x080a_0000;
 const UART0: usize = 0x0900_0000;
 /// PL031 real-time clock, line 34; PL061 GPIO, line 39; a second PL011 from QEMU 9.2 on, line 40.
@@ -31,11 +33,15 @@ const fn at(base: usize) -> Mmio {
 /// The board.
 pub const BOARD: Board = Board {
     name: "QEMU virt",
-    gic: V3Facts { distributor: at(GICD), regions: &[Region { base: at(GICR), size: 0x10_0000, stride: 0 }] },
+    gics: &[
+        Facts::V3(V3Facts { distributor: at(GICD), regions: &[Region { base: at(GICR), size: 0x10_0000, stride: 0 }] }),
+        Facts::V2(V2Facts { distributor: at(GICD), cpu_interface: at(GICC) }),
+    ],
     uart: Uart { base: at(UART0), irq: Irq::spi(1), clock: 24_000_000 },
     timer: Irq::ppi(11),
     devices: &[
         (GICD, 0x1_0000),
+        (GICC, 0x2000),
         (GICR, 0x10_0000),
         (UART0, 0x1000),
         (RTC, 0x1000),

@@ -48,7 +48,7 @@ pub fn set_affinity(_: &impl Context, irq: Irq, cpus: CpuSet) -> Result<()> {
         let effective = if usable.contains(before) { before } else { first };
         if effective != before {
             let route = percpu::area(effective).affinity.get();
-            gic().set_route(percpu::this().redistributor(), line.intid, route).map_err(|_| Error::Invalid)?;
+            gic().set_route(percpu::this().gic_local(), line.intid, route).map_err(|_| Error::Invalid)?;
         }
         g.affinity = Affinity { cpus, effective };
         line.actions(&reader).for_each(|a| a.run.set_affinity_changed());

@@ -1,6 +1,6 @@
 //! What is the interrupt exception about? Acknowledge, priority drop, descriptor.
 //!
-//! One acknowledge an exception. SGIs, which are no lines, are `ipi`'s. Spurious and unmapped INTIDs are counted and
+//! One acknowledge an exception, several with a GICv2. SGIs, which are no lines, are `ipi`'s. Spurious and unmapped INTIDs are counted and
 //! silenced here; everything else is the line's flow.
 use super::{
     domain::{self, gic},
@@ -11,11 +11,13 @@ use crate::{
     ipi,
     latency::{Site, tell},
     percpu::{self, PerCpu},
-    report, sched, trace,
+    report, sched,
+    thread::Ref,
+    trace,
 };
 use core::cell::Cell;
 use hw::{
-    gic::{NONE_PENDING, SGIS, SPECIAL},
+    gic::{self, NONE_PENDING, SGIS, SPECIAL},
     upcall::Switch,
 };
 
@@ -60,50 +62,90 @@ fn serve() -> Switch {
     // SAFETY: this is the interrupt entry; the token dies with this function.
     let mut cx = unsafe { HardIrqCx::new() };
     trace::record(trace::VECTOR, 0, 0);
-    let intid = gic().acknowledge();
+    let Served { intid, woken } = match gic().acknowledge_direct() {
+        Some(intid) if intid < SPECIAL => Served { intid, woken: one(intid, &mut cx) },
+        Some(intid) => special(intid),
+        None => serve_indirect(&mut cx),
+    };
+    if let Some(thread) = woken
+        && let Some(switch) = sched::wake_returning(thread, intid)
+    {
+        return switch;
+    }
     if intid < SPECIAL {
-        match domain::lookup(intid) {
-            Some(line) => {
-                if let Some(switch) = flow::run(line, intid, &mut cx) {
-                    return switch;
-                }
-            }
-            None => no_line(intid, &mut cx),
-        }
         trace::record(trace::IRQ_EXIT, u64::from(intid), 0);
-    } else {
-        special(percpu::this(), intid);
     }
     sched::interrupt_return()
 }
 
+/// What was acknowledged last, and the thread that it wakes as the last thing in the exception.
+struct Served {
+    intid: u32,
+    woken: Option<Ref>,
+}
+
+#[inline(always)]
+fn one(taken: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+    match domain::lookup(gic::intid(taken)) {
+        Some(line) => flow::run(line, gic::intid(taken), cx),
+        None => {
+            no_line(taken, cx);
+            None
+        }
+    }
+}
+
+/// The same where more than system registers is to be looked at: a GICv2, which is asked again until nothing is pending
+/// (G2-01), or EOI mode 0.
+#[cold]
+#[inline(never)]
+fn serve_indirect(cx: &mut HardIrqCx<'_>) -> Served {
+    let mut taken = gic().acknowledge();
+    if gic::intid(taken) >= SPECIAL {
+        return special(gic::intid(taken));
+    }
+    loop {
+        let served = Served { intid: gic::intid(taken), woken: one(taken, cx) };
+        taken = gic().acknowledge_more();
+        if gic::intid(taken) >= SPECIAL {
+            return served;
+        }
+        if let Some(thread) = served.woken {
+            sched::wake(thread);
+        }
+        trace::record(trace::IRQ_EXIT, u64::from(served.intid), 0);
+    }
+}
+
 /// An interrupt of another CPU, or an INTID that nobody knows.
 #[inline(never)]
-fn no_line(intid: u32, cx: &mut HardIrqCx<'_>) {
-    if intid < SGIS {
-        return ipi::interrupt(intid, cx);
+fn no_line(taken: u32, cx: &mut HardIrqCx<'_>) {
+    if gic::intid(taken) < SGIS {
+        return ipi::interrupt(taken, cx);
     }
-    gic().drop_priority(intid);
-    trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
-    silence(percpu::this(), intid);
+    trace::record(trace::IRQ_ENTER, u64::from(taken), 0);
+    silence(percpu::this(), taken);
 }
 
 /// Not acknowledged, so there is nothing to end.
 #[cold]
-fn special(cpu: &PerCpu, intid: u32) {
+#[inline(never)]
+fn special(intid: u32) -> Served {
+    let cpu = percpu::this();
     let count = match intid {
         NONE_PENDING => &cpu.irqs.spurious,
         _ => &cpu.irqs.special[(intid as usize).wrapping_sub(SPECIAL as usize) % 3],
     };
     count.set(count.get() + 1);
+    Served { intid, woken: None }
 }
 
 /// Nobody will quieten the source, so the line is masked: one interrupt, one warning, no storm.
 #[cold]
-pub(crate) fn silence(cpu: &PerCpu, intid: u32) {
-    gic().mask(cpu.redistributor(), intid);
-    gic().deactivate(intid);
-    unexpected(cpu, intid);
+pub(crate) fn silence(cpu: &PerCpu, taken: u32) {
+    gic().mask(cpu.gic_local(), gic::intid(taken));
+    gic().deactivate(taken);
+    unexpected(cpu, gic::intid(taken));
 }
 
 /// An interrupt of nobody was taken and silenced.

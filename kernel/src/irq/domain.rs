@@ -21,7 +21,7 @@ use hw::{
         AtomicBool, AtomicPtr, AtomicU32,
         Ordering::{Acquire, Relaxed, Release},
     },
-    gic::{Distributor, End, Gic, Redistributor, SGIS, SPECIAL, Warning},
+    gic::{End, Gic, Local, SGIS, SPECIAL, Version, Warning},
 };
 use logic::{flow::LineState, request::Trigger, spurious::Detector};
 use spin::Once;
@@ -184,7 +184,7 @@ type Entry = AtomicPtr<Descriptor>;
 hw::global! {
     static TABLE: [Entry; SPECIAL as usize] = [const { Entry::new(core::ptr::null_mut()) }; SPECIAL as usize];
     static GIC: Once<Gic> = Once::new();
-    static REDISTRIBUTORS: [Once<Redistributor>; percpu::MAX_CPUS] = [const { Once::new() }; percpu::MAX_CPUS];
+    static LOCALS: [Once<Local>; percpu::MAX_CPUS] = [const { Once::new() }; percpu::MAX_CPUS];
     /// The descriptors by INTID; one that was unmapped is used again.
     static OWNED: RawSpinLock<[Option<Box<Descriptor>>; SPECIAL as usize], IrqLevel> =
         RawSpinLock::new([const { None }; SPECIAL as usize]);
@@ -214,36 +214,46 @@ pub(crate) fn warning(w: Warning) {
         Warning::WakeTimeout => report::warn!("GIC: redistributor does not wake"),
         Warning::NoRedistributor(a) => report::warn!("GIC: no redistributor for MPIDR {:#x}", a),
         Warning::FixedTrigger(i) => report::warn!("GIC: the trigger of PPI {} is fixed", i),
+        Warning::NoCpuMask => report::warn!("GIC CPU mask not found"),
         Warning::CannotSgi(a) => report::warn!("GIC: can't SGI to MPIDR {:#x}: no range selector", a),
     }
 }
 
-/// Starts the controller and this CPU's part of it.
+/// Starts the controller and this CPU's part of it. `version`: what the machine says that it has, if it does; of those that
+/// the board may have, the first otherwise.
 ///
 /// # Errors
-/// [`Error::Unsupported`]: not a GICv3 or GICv4. [`Error::NotFound`]: no redistributor for this CPU.
-pub(crate) fn start(board: &Board, end: End) -> Result<()> {
+/// [`Error::Unsupported`]: there is another one than the board knows of. [`Error::NotFound`]: it has no part for this CPU.
+pub(crate) fn start(board: &Board, version: Option<Version>, end: End) -> Result<()> {
+    let mut known = board.gics.iter();
+    let Some(facts) = known.find(|facts| version.is_none_or(|version| version == facts.version())) else {
+        let version = version.map_or("no interrupt controller", Version::name);
+        report::bug!("the device tree has a {}, and {} is not known to have one", version, board.name);
+    };
     let affinity = percpu::this().affinity.get();
-    let distributor = Distributor::start(&board.gic, end, affinity, &mut warning).map_err(|_| Error::Unsupported)?;
-    GIC.call_once(|| Gic::V3(distributor));
+    let gic = match Gic::start(facts, end, affinity, &mut warning) {
+        Ok(gic) => gic,
+        Err(_) => report::bug!("there is no {} at {:#x}", facts.version().name(), facts.distributor().base()),
+    };
+    GIC.call_once(|| gic);
     start_here()
 }
 
 /// Starts this CPU's part of the controller.
 ///
 /// # Errors
-/// [`Error::NotFound`]: no redistributor for this CPU.
+/// [`Error::NotFound`]: it has no part for this CPU.
 pub(crate) fn start_here() -> Result<()> {
     let cpu = percpu::this();
-    let redistributor = match gic().start_cpu(cpu.affinity.get(), &mut warning) {
-        Ok(r) => r,
+    let local = match gic().start_cpu(cpu.affinity.get(), &mut warning) {
+        Ok(local) => local,
         Err(hw::gic::GicError::Unsupported) => report::bug!("GIC: SRE disabled at a higher EL"),
         Err(_) => return Err(Error::NotFound),
     };
-    let slot: &Once<Redistributor> = &REDISTRIBUTORS[cpu.id.get()];
-    let kept = slot.call_once(|| redistributor);
+    let slot: &Once<Local> = &LOCALS[cpu.id.get()];
+    let kept = slot.call_once(|| local);
     // SAFETY: kernel statics live as long as the machine.
-    cpu.redistributor.set(Some(unsafe { &*core::ptr::from_ref(kept) }));
+    cpu.gic.set(Some(unsafe { &*core::ptr::from_ref(kept) }));
     Ok(())
 }
 

@@ -25,7 +25,6 @@ use core::cell::{Cell, UnsafeCell};
 use hw::{
     atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed},
     gic::FIRST_SPI,
-    upcall::Switch,
 };
 use logic::{
     flow::{Chip, Entry, Finalized},
@@ -89,7 +88,7 @@ pub(super) fn apply(chip: Chip, intid: u32) {
 
 #[inline(never)]
 fn apply_all(chip: Chip, intid: u32) {
-    let local = percpu::this().redistributor();
+    let local = percpu::this().gic_local();
     if chip.contains(Chip::MASK) {
         gic().mask(local, intid);
     }
@@ -106,23 +105,20 @@ fn apply_all(chip: Chip, intid: u32) {
     }
 }
 
-/// One interrupt of a line, from the vector. The answer, if there is one, is the interrupt's: see
-/// [`sched::wake_returning`], which comes last.
+/// One interrupt of a line, from the vector. The answer: whom it wakes at its end, see [`sched::wake_returning`].
 #[inline(always)]
-pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Switch> {
+pub(super) fn run(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
     // SAFETY: this is the interrupt: interrupts stay masked. It is a reader of the line's actions with that.
     let masked = unsafe { AtomicCx::<Irq>::new() };
-    let woken = match line.fast(&masked) {
+    match line.fast(&masked) {
         Some(action) => fast(line, action, intid, cx),
         None => rest(line, intid, cx),
-    };
-    sched::wake_returning(woken?, intid)
+    }
 }
 
 /// A line about which there may be something to decide, or a private one.
 #[inline(never)]
 fn rest(line: &'static Descriptor, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
-    gic().drop_priority(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
     count(intid);
     if intid < FIRST_SPI {
@@ -146,8 +142,6 @@ pub(crate) fn count(intid: u32) {
 /// thread, or this, deactivates it. A `disable` that comes meanwhile counts as one that came after.
 #[inline(always)]
 fn fast(line: &'static Descriptor, action: &Action, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
-    // Such a line exists only where the end of an interrupt is split.
-    gic().drop_priority_split(intid);
     trace::record(trace::IRQ_ENTER, u64::from(intid), 0);
     trace::record(trace::DESCRIPTOR, u64::from(intid), 0);
     let primary = call(action, cx);

@@ -152,7 +152,7 @@ impl Line {
         if priority >= LIMIT {
             return Err(Error::Range);
         }
-        gic().set_priority(percpu::this().redistributor(), self.line.intid, priority).map_err(|_| Error::Range)
+        gic().set_priority(percpu::this().gic_local(), self.line.intid, priority).map_err(|_| Error::Range)
     }
 
     /// Takes the handler out: when this returns it does not run and will not. Gives the handler's name back.
@@ -206,7 +206,7 @@ fn wait_hard(line: &Descriptor, leaving: Option<&Action>) {
     let pending = || line.is_pending() || leaving.is_some_and(|a| a.run.is_pending());
     loop {
         let busy = line.with(|g| {
-            let active = gic().state(percpu::this().redistributor(), line.intid, Which::Active);
+            let active = gic().state(percpu::this().gic_local(), line.intid, Which::Active);
             g.state.in_progress() || (active == Ok(true) && !g.state.is_held() && !pending())
         });
         if !busy {
@@ -230,7 +230,7 @@ fn synchronize(line: &'static Descriptor, cx: &mut ThreadCx) {
 fn wait_last(line: &Descriptor, action: &Action) {
     loop {
         let busy = line.with(|g| {
-            let active = gic().state(percpu::this().redistributor(), line.intid, Which::Active) == Ok(true);
+            let active = gic().state(percpu::this().gic_local(), line.intid, Which::Active) == Ok(true);
             let busy = g.state.in_progress() || (active && !g.state.is_held() && !action.run.is_pending());
             g.leaving &= busy;
             busy

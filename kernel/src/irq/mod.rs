@@ -88,7 +88,7 @@ pub mod inject {
         /// # Errors
         /// As [`pend`].
         pub fn new(_: &impl Context, irq: Irq) -> Result<Self> {
-            domain::gic().pend_register(percpu::this().redistributor(), irq.intid()?).map(Self).map_err(error)
+            domain::gic().pend_register(percpu::this().gic_local(), irq.intid()?).map(Self).map_err(error)
         }
         /// Makes it pending. On one CPU an enabled interrupt is taken before the next instruction.
         #[inline(always)]
@@ -101,13 +101,13 @@ pub mod inject {
     /// # Errors
     /// As [`pend`]; [`Error::Invalid`]: the line has no such state.
     pub fn set_state(_: &impl Context, irq: Irq, which: Which, on: bool) -> Result<()> {
-        domain::gic().set_state(percpu::this().redistributor(), irq.intid()?, which, on).map_err(error)
+        domain::gic().set_state(percpu::this().gic_local(), irq.intid()?, which, on).map_err(error)
     }
     /// Reads a state of a line in the controller.
     ///
     /// # Errors
     /// As [`set_state`].
     pub fn state(_: &impl Context, irq: Irq, which: Which) -> Result<bool> {
-        domain::gic().state(percpu::this().redistributor(), irq.intid()?, which).map_err(error)
+        domain::gic().state(percpu::this().gic_local(), irq.intid()?, which).map_err(error)
     }
 }

@@ -137,13 +137,13 @@ impl PerCpuLine {
     fn enable_here(&self) {
         let cpu = percpu::this();
         self.action().1.enabled.fetch_or(CpuSet::of(cpu.id.get()).bits(), Release);
-        gic().unmask(cpu.redistributor(), self.line.intid);
+        gic().unmask(cpu.gic_local(), self.line.intid);
     }
     /// Masks the line on the CPU that calls: when this returns its handler does not run there.
     pub fn disable(&self, cx: &mut ThreadCx) {
         let _pinned = crate::preempt::disable(cx);
         let cpu = percpu::this();
-        gic().mask(cpu.redistributor(), self.line.intid);
+        gic().mask(cpu.gic_local(), self.line.intid);
         self.action().1.enabled.fetch_and(!CpuSet::of(cpu.id.get()).bits(), Release);
     }
     /// The CPUs on which it is enabled.

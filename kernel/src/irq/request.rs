@@ -246,7 +246,7 @@ fn make(
 /// Sets the trigger, links the action behind the others and starts the line up.
 fn connect(line: &'static Descriptor, action: &'static Action, admitted: &Admitted, asked: Flags) -> Result<()> {
     let intid = line.intid;
-    let local = percpu::this().redistributor();
+    let local = percpu::this().gic_local();
     if admitted.first {
         let sense = match admitted.trigger {
             Trigger::LevelHigh => Sense::Level,

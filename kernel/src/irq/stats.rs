@@ -121,7 +121,7 @@ fn describe(cx: &mut ThreadCx, line: &'static Descriptor) -> LineInfo {
     LineInfo {
         irq: Irq::new(line.intid),
         counts: counts(line.intid),
-        chip: gic().name(),
+        chip: gic().version().name(),
         hwirq: line.intid,
         trigger,
         affinity,

@@ -101,7 +101,7 @@ fn finalize(line: &'static Descriptor, action: &'static Action, taken: Taken, ha
     hw::barrier::dsb();
     let plain = line.is_fast(action) && !line.watched.load(Relaxed);
     if plain && handled == Handled::Yes && taken.is_held() && !action.run.is_due() {
-        gic().deactivate_split(line.intid);
+        gic().deactivate(line.intid);
     } else {
         finalize_slow(line, action, taken, handled);
     }

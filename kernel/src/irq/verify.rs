@@ -52,7 +52,7 @@ fn check(line: &'static Descriptor) -> Result<(), Rule> {
     }
     line.with(|g| {
         g.state.verify(bits).map_err(Rule::State)?;
-        let enabled = gic().state(percpu::this().redistributor(), line.intid, Which::Enabled);
+        let enabled = gic().state(percpu::this().gic_local(), line.intid, Which::Enabled);
         if enabled != Ok(g.state.flags() & MASKED == 0) {
             return Err(Rule::Mask);
         }

@@ -4,7 +4,10 @@ use crate::{
     support::fifo,
     table::test,
 };
-use hw::platform_facts::{FACTS, Mismatch, Probe, RESET_FACTS};
+use hw::{
+    gic::Facts,
+    platform_facts::{FACTS, Mismatch, Probe, RESET_FACTS},
+};
 use kernel::ThreadCx;
 use spin::Once;
 
@@ -20,7 +23,7 @@ pub const FRAME: usize = 0x2_0000;
 
 /// As CPU `cpu` has to ask.
 fn probe(cpu: usize) -> Probe {
-    let gic = virt::BOARD.gic;
+    let [Facts::V3(gic), _] = virt::BOARD.gics else { panic!("a GICv3 is the usual one") };
     Probe {
         gicd: gic.distributor,
         gicr: gic.regions[0].base.offset(cpu * FRAME),

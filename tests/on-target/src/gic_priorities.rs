@@ -8,14 +8,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hw::{
     gic::Which,
     mmio::{Reg, Rw},
-    sysreg::IccRpr,
 };
 use kernel::{
-    Error, ThreadCx,
+    Error, ThreadCx, gic,
     irq::{Line, Primary, inject},
     irq_flags,
 };
-use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::interfaces::Writeable;
 
 /// Two lines, each with the place at which it was handled among the two (0: not at all), and its running priority.
 struct Pair {
@@ -28,9 +27,9 @@ fn pair(cx: &mut ThreadCx) -> Pair {
     let (order, places, running) = (Count::new(), [Count::new(), Count::new()], [(); 2].map(|()| Arc::default()));
     let lines = [0, 1].map(|n| {
         let (order, place, running) = (order.clone(), places[n].clone(), Arc::<AtomicU64>::clone(&running[n]));
-        hard_line(cx, spare(n as u32), "ordered", move |_| {
+        hard_line(cx, spare(n as u32), "ordered", move |cx| {
             place.set(order.up() + 1);
-            running.store(IccRpr.get(), Relaxed);
+            running.store(gic::running_priority(cx).into(), Relaxed);
             Primary::Handled
         })
     });
@@ -80,7 +79,7 @@ fn g3_03_2_the_mask_lets_only_urgent_ones_through(cx: &mut ThreadCx) {
     let pair = pair(cx);
     assert_eq!(pair.lines[1].set_hw_priority(cx, MASKED), Err(Error::Range));
     // Past the driver, which refuses.
-    let distributor = virt::BOARD.gic.distributor;
+    let distributor = virt::BOARD.gics[0].distributor();
     let priority: Reg<u8, (), Rw> = distributor.reg(0x400 + spare(1).number() as usize);
     priority.set(MASKED);
     assert_eq!(pair.pend_both(cx), [1, 0]);

@@ -4,16 +4,15 @@ use crate::{
     table::test,
     uart::TxLine,
 };
-use hw::{gic::Which, sysreg::IccRpr};
+use hw::gic::Which;
 use kernel::{
-    ThreadCx,
+    ThreadCx, gic,
     irq::{self, inject},
     report,
 };
-use tock_registers::interfaces::Readable;
 
 /// Running priority of a CPU that handles nothing.
-const IDLE: u64 = 0xff;
+const IDLE: u8 = 0xff;
 
 /// G3-04.3: of 1,000 edges, each awaited, every one is acknowledged, handled and ended once.
 fn g3_04_3_a_thousand_edges_are_handled_and_ended(cx: &mut ThreadCx) {
@@ -25,7 +24,7 @@ fn g3_04_3_a_thousand_edges_are_handled_and_ended(cx: &mut ThreadCx) {
         assert_eq!(inject::state(cx, spare(0), Which::Active), Ok(false));
     }
     assert_eq!(interrupts(cx, spare(0)), 1000);
-    assert_eq!(IccRpr.get(), IDLE);
+    assert_eq!(gic::running_priority(cx), IDLE);
     free(cx, line);
 }
 test!(g3_04_3_a_thousand_edges_are_handled_and_ended);

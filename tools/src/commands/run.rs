@@ -71,6 +71,7 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
     Machine {
         deterministic: args.icount,
         once: args.exec.is_some(),
+        gic: args.gic.gic,
         smp: args.smp,
         memory: args.memory.clone(),
         gdb: args.gdb,

@@ -1,7 +1,11 @@
-//! Which machine does QEMU play? The board `virt`: Cortex-A53, one or several, GICv3, a PL011.
+//! Which machine does QEMU play? The board `virt`: Cortex-A53, one or several, GICv3 or GICv2, a PL011.
 
 use super::{Bootargs, Qemu};
-use crate::image::Image;
+use crate::{
+    failure::{Failure, USAGE},
+    image::Image,
+};
+use clap::ValueEnum;
 use std::{ffi::OsString, process::Command};
 
 /// Where the kernel's words go; always QEMU's standard output.
@@ -11,6 +15,42 @@ pub enum Console {
     Uart,
     /// Semihosting: the PL011 is left to the test.
     Semihosting,
+}
+
+/// The interrupt controller that the machine has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Gic {
+    /// GICv2: CPU interfaces in memory, eight CPUs at most
+    #[value(name = "2")]
+    V2,
+    /// GICv3: CPU interfaces in system registers
+    #[default]
+    #[value(name = "3")]
+    V3,
+}
+
+/// The environment variable that tells the runner of on-target tests which controller the machine has (`tests/target.rs`).
+pub const GIC_VARIABLE: &str = "TOPHALF_GIC";
+
+impl Gic {
+    /// What it is called on the command line and in QEMU's machine options.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::V2 => "2",
+            Self::V3 => "3",
+        }
+    }
+    /// The one that the environment names, if it names one.
+    pub fn of_environment() -> Result<Option<Self>, Failure> {
+        std::env::var_os(GIC_VARIABLE).map(|version| Self::named(&version.to_string_lossy())).transpose()
+    }
+    fn named(version: &str) -> Result<Self, Failure> {
+        Self::from_str(version, false).map_err(|_| {
+            Failure::new(format!("{GIC_VARIABLE} is no version of the interrupt controller: `{version}`"))
+                .status(USAGE)
+                .hint("the versions are 2 and 3")
+        })
+    }
 }
 
 /// One run of an image.
@@ -26,6 +66,8 @@ pub struct Machine {
     pub deterministic: bool,
     /// A reset ends QEMU instead of booting again.
     pub once: bool,
+    /// Its interrupt controller, unless `extra` says otherwise.
+    pub gic: Gic,
     /// Number of CPUs, unless `extra` says otherwise.
     pub smp: u32,
     /// Memory size, as QEMU writes it.
@@ -48,14 +90,27 @@ impl Machine {
     /// A run in real time that survives a reset.
     pub fn interactive(image: &Image, bootargs: Bootargs, console: Console) -> Self {
         let (image, memory) = (image.clone(), MEMORY.to_owned());
-        Self { image, bootargs, console, deterministic: false, once: false, smp: 1, memory, gdb: None, extra: vec![] }
+        let gic = Gic::default();
+        Self {
+            image,
+            bootargs,
+            console,
+            deterministic: false,
+            once: false,
+            gic,
+            smp: 1,
+            memory,
+            gdb: None,
+            extra: vec![],
+        }
     }
 
     /// The QEMU command. Its standard input and output are the console's, its standard error has QEMU's own words.
     pub fn command(&self, qemu: &Qemu) -> Command {
         let mut command = Command::new(&qemu.path);
         // Without the network card's ROM, which is a package of its own, the board does not start unless there is no card.
-        command.args(["-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-nic", "none", "-m", &self.memory]);
+        let machine = format!("virt,gic-version={}", self.gic.version());
+        command.args(["-M", &machine, "-cpu", "cortex-a53", "-nic", "none", "-m", &self.memory]);
         command.args(["-smp", &self.smp.to_string()]);
         command.args(["-display", "none", "-monitor", "none", "-chardev", "stdio,id=console,signal=off"]);
         match self.console {
@@ -78,5 +133,20 @@ impl Machine {
         command.arg("-kernel").arg(&self.image.elf).arg("-append").arg(self.bootargs.to_string());
         command.args(&self.extra);
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_and_the_environment_have_the_versions() {
+        for gic in [Gic::V2, Gic::V3] {
+            assert_eq!(Gic::from_str(gic.version(), false), Ok(gic));
+            assert_eq!(Gic::named(gic.version()).ok(), Some(gic));
+        }
+        let text = crate::failure::explain(&Gic::named("v2").unwrap_err().into()).0;
+        assert!(text.contains("`v2`") && text.contains("2 and 3"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         model::Model,
         table::tests,
     },
-    qemu::Qemu,
+    qemu::{Qemu, machine::Gic},
     say::bar,
 };
 use anyhow::Result;
@@ -34,7 +34,7 @@ pub fn longest(model: Model) -> Result<Longest> {
     let (next, longest, failed) = (AtomicUsize::new(0), Mutex::new(Longest::default()), Mutex::new(None));
     let work = || {
         while let Some(test) = tests.get(next.fetch_add(1, Relaxed)) {
-            match run(&image, model, test) {
+            match run(&image, model, Gic::default(), test) {
                 Ok(found) => longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found),
                 Err(why) => {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((test, why));

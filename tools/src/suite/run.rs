@@ -10,6 +10,7 @@ use crate::{
     qemu::{
         Bootargs, Console, Machine,
         boot::{BACKSTOP, End, boot},
+        machine::Gic,
     },
     stream::{Renderer, Sink, inline::Inline, split::Split},
 };
@@ -52,10 +53,11 @@ pub fn machine(image: &Image, test: &TestEntry) -> Machine {
     Machine { smp: test.smp, extra: options.into_iter().flatten().collect(), ..machine }
 }
 
-/// Runs one test of an image built for this model. What its tracers found; the error is everything one needs to see: what was wrong, what the
-/// kernel said, how to run it again.
-pub fn run(image: &Image, model: Model, test: &TestEntry) -> Result<Vec<Section>, String> {
-    let Said { end, output, text, qemu } = say(&machine(image, test)).map_err(|error| failure::explain(&error).0)?;
+/// Runs one test of an image built for this model, on this interrupt controller. What its tracers found; the error is
+/// everything one needs to see: what was wrong, what the kernel said, how to run it again.
+pub fn run(image: &Image, model: Model, gic: Gic, test: &TestEntry) -> Result<Vec<Section>, String> {
+    let machine = Machine { gic, ..machine(image, test) };
+    let Said { end, output, text, qemu } = say(&machine).map_err(|error| failure::explain(&error).0)?;
     let judged = || -> Result<Result<Vec<Section>, String>> {
         let (found, places) = (latency::parse(&text)?, places::parse(&text)?);
         // One that a report has ended has not come to naming them.
@@ -72,9 +74,10 @@ pub fn run(image: &Image, model: Model, test: &TestEntry) -> Result<Vec<Section>
     };
     let qemu = if qemu.is_empty() { String::new() } else { format!("QEMU said:\n{qemu}\n") };
     Err(format!(
-        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --model {model} --exact {name}",
+        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --model {model} --gic {gic} --exact {name}",
         newline = if output.is_empty() || output.ends_with('\n') { "" } else { "\n" },
         model = model.name(),
+        gic = gic.version(),
         name = test.name
     ))
 }

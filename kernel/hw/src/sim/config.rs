@@ -1,6 +1,7 @@
 //! What machine is simulated? Its CPUs, addresses and clocks, what firmware left behind, how its hardware misbehaves.
 
 use super::explore::Tape;
+use crate::gic::Version;
 use std::rc::Rc;
 
 /// A simulated machine. The default is QEMU's `virt` with one Cortex-A53.
@@ -16,6 +17,8 @@ pub struct Config {
     pub order: Order,
     /// `CNTFRQ_EL0` in Hz.
     pub frequency: u64,
+    /// Version of the interrupt controller.
+    pub gic: Version,
     /// INTIDs of the distributor, special ones included: a multiple of 32, 64 to 1024.
     pub lines: u32,
     /// Priority bits that the CPU interfaces implement: 5 to 7. The distributor keeps all 8.
@@ -132,6 +135,7 @@ impl Default for Config {
             affinities: Vec::new(),
             order: Order::Fixed,
             frequency: 62_500_000,
+            gic: Version::V3,
             lines: 288,
             priority_bits: 5,
             gicd: 0x0800_0000,

@@ -80,6 +80,10 @@ pub fn affinities() -> Vec<u64> {
     let others = (0..machine.cpus.len()).filter(|&n| n != boot);
     std::iter::once(boot).chain(others).map(|n| machine.cpus[n].affinity.into()).collect()
 }
+/// Version of the machine's interrupt controller: what a device tree would say.
+pub fn gic_version() -> crate::gic::Version {
+    machine().config.gic
+}
 /// Number of the CPU that is executing.
 pub fn here() -> usize {
     machine().here.get()

@@ -3,7 +3,7 @@
 //! The driver alone where its interface is what the scenario is about, the booted kernel elsewhere.
 use crate::harness::{pend, run_with, warnings};
 use hw::{
-    gic::{Distributor, End, Gic, GicError, Redistributor, Region, V3Facts, Warning, Which},
+    gic::{End, Facts, Gic, GicError, Local, Region, V3Facts, Warning, Which},
     mmio::Mmio,
     sim::{self, Access, Block, Config, Firmware, Frame, Quirks, Redistributors, Register, irq},
 };
@@ -24,17 +24,17 @@ fn block(base: usize) -> Mmio {
     unsafe { Mmio::new(base) }
 }
 /// Starts the driver as the boot does: with these redistributor regions, at most `size` bytes each.
-fn start(regions: &[(usize, usize)]) -> (Vec<Warning>, Result<(Gic, Redistributor), GicError>) {
+fn start(regions: &[(usize, usize)]) -> (Vec<Warning>, Result<(Gic, Local), GicError>) {
     let regions: Vec<_> = regions.iter().map(|&(base, size)| Region { base: block(base), size, stride: 0 }).collect();
-    let facts = V3Facts { distributor: block(0x0800_0000), regions: regions.leak() };
+    let facts = Facts::V3(V3Facts { distributor: block(0x0800_0000), regions: regions.leak() });
     let mut warnings = Vec::new();
     let mut warn = |warning| warnings.push(warning);
     let affinity = hw::cpu::affinity();
-    let distributor = Distributor::start(&facts, End::Split, affinity, &mut warn).unwrap();
-    let local = distributor.start_cpu(affinity, &mut warn);
-    (warnings, local.map(|local| (Gic::V3(distributor), local)))
+    let gic = Gic::start(&facts, End::Split, affinity, &mut warn).unwrap();
+    let local = gic.start_cpu(affinity, &mut warn);
+    (warnings, local.map(|local| (gic, local)))
 }
-pub fn started() -> (Gic, Redistributor) {
+pub fn started() -> (Gic, Local) {
     start(&[(0x080a_0000, FRAME)]).1.unwrap()
 }
 pub fn quirks(quirks: Quirks) -> Config {

@@ -1,7 +1,7 @@
 //! Does configured misbehaviour reach a driver, and is misuse of the controller noticed?
 use super::interrupts::started;
 use crate::{
-    gic::{Distributor, End, GicError, Region, V3Facts, Warning},
+    gic::{End, Facts, Gic, GicError, Region, V3Facts, Warning},
     mmio::{Mmio, Rw},
     sim::{self, Config, Firmware, Frame, Quirks, Redistributors, irq, run},
     sysreg::{IccAp1r0, IccAp1r1, IccDir, IccEoir1, IccIar1, IccPmr, IccRpr, IccSgi1r},
@@ -16,12 +16,12 @@ fn block(base: usize) -> Mmio {
 fn start(regions: &[(usize, usize, usize)]) -> (Vec<Warning>, Result<usize, GicError>) {
     let regions: Vec<_> =
         regions.iter().map(|&(base, size, stride)| Region { base: block(base), size, stride }).collect();
-    let facts = V3Facts { distributor: block(0x0800_0000), regions: regions.leak() };
+    let facts = Facts::V3(V3Facts { distributor: block(0x0800_0000), regions: regions.leak() });
     let mut warnings = Vec::new();
     let mut warn = |warning| warnings.push(warning);
     let affinity = crate::cpu::affinity();
-    let distributor = Distributor::start(&facts, End::Split, affinity, &mut warn).unwrap();
-    let result = distributor.start_cpu(affinity, &mut warn).map(|local| local.base());
+    let gic = Gic::start(&facts, End::Split, affinity, &mut warn).unwrap();
+    let result = gic.start_cpu(affinity, &mut warn).map(|local| local.base());
     (warnings, result)
 }
 const ONE: &[(usize, usize, usize)] = &[(0x080a_0000, 0x2_0000, 0)];

@@ -1,7 +1,7 @@
 //! When is an interrupt delivered, and where?
 use super::{install, on_interrupt};
 use crate::{
-    gic::{self, Distributor, Gic, Redistributor, Region, V3Facts},
+    gic::{self, Facts, Gic, Local, Region, V3Facts},
     irqs,
     mmio::Mmio,
     power,
@@ -11,7 +11,7 @@ use std::{cell::Cell, rc::Rc};
 
 /// A started controller.
 #[derive(Clone)]
-pub(super) struct Started(Rc<(Gic, Redistributor)>);
+pub(super) struct Started(Rc<(Gic, Local)>);
 
 pub(super) fn started() -> Started {
     // SAFETY: addresses of the simulated bus.
@@ -19,10 +19,10 @@ pub(super) fn started() -> Started {
     let regions = Box::leak(Box::new([Region { base: gicr, size: 0x2_0000, stride: 0 }]));
     let mut warn = |warning| panic!("{warning:?}");
     let affinity = crate::cpu::affinity();
-    let facts = V3Facts { distributor: gicd, regions };
-    let distributor = Distributor::start(&facts, gic::End::Split, affinity, &mut warn).unwrap();
-    let local = distributor.start_cpu(affinity, &mut warn).unwrap();
-    Started(Rc::new((Gic::V3(distributor), local)))
+    let facts = Facts::V3(V3Facts { distributor: gicd, regions });
+    let gic = Gic::start(&facts, gic::End::Split, affinity, &mut warn).unwrap();
+    let local = gic.start_cpu(affinity, &mut warn).unwrap();
+    Started(Rc::new((gic, local)))
 }
 
 impl Started {
@@ -35,20 +35,19 @@ impl Started {
     pub fn acknowledge(&self) -> u32 {
         self.0.0.acknowledge()
     }
-    /// Acknowledges, drops and deactivates.
+    /// Acknowledges and deactivates.
     pub fn take(&self) -> u32 {
         let intid = self.acknowledge();
         self.end(intid);
         intid
     }
-    /// Acknowledges this INTID, lets the device be served, then drops and deactivates.
+    /// Acknowledges this INTID, lets the device be served, then deactivates.
     pub fn serve(&self, intid: u32, device: impl FnOnce()) {
         assert_eq!(self.acknowledge(), intid);
         device();
         self.end(intid);
     }
     fn end(&self, intid: u32) {
-        self.0.0.drop_priority(intid);
         self.0.0.deactivate(intid);
     }
 }

@@ -2,7 +2,7 @@
 use super::{on_interrupt, on_secondary};
 use crate::{
     cpu,
-    gic::{Distributor, End, Gic, GicError, Redistributor, Region, SGIS, V3Facts, Warning},
+    gic::{End, Facts, Gic, GicError, Local, Region, SGIS, V3Facts, Warning},
     global, irqs,
     mmio::Mmio,
     sim::{self, Config, End as Ended, Register, run},
@@ -23,9 +23,8 @@ global! {
 }
 
 /// Starts the part of the controller that belongs to the CPU that calls, every SGI let through.
-fn open(gic: &Gic) -> Redistributor {
-    let Gic::V3(distributor) = gic;
-    let local = distributor.start_cpu(cpu::affinity(), &mut |warning| panic!("{warning:?}")).unwrap();
+fn open(gic: &Gic) -> Local {
+    let local = gic.start_cpu(cpu::affinity(), &mut |warning| panic!("{warning:?}")).unwrap();
     (0..SGIS).for_each(|id| gic.unmask(&local, id));
     local
 }
@@ -38,14 +37,13 @@ fn with_cpus(affinities: &[u32], sgi_ranges: (bool, bool), body: impl FnOnce(&Gi
         // SAFETY: addresses of the simulated bus.
         let [gicd, gicr] = [0x0800_0000, 0x080a_0000].map(|base| unsafe { Mmio::new(base) });
         let regions = Box::leak(Box::new([Region { base: gicr, size: 0x100_0000, stride: 0 }]));
-        let facts = V3Facts { distributor: gicd, regions };
+        let facts = Facts::V3(V3Facts { distributor: gicd, regions });
         let mut warn = |warning| panic!("{warning:?}");
-        let gic = Rc::new(Gic::V3(Distributor::start(&facts, End::Split, cpu::affinity(), &mut warn).unwrap()));
+        let gic = Rc::new(Gic::start(&facts, End::Split, cpu::affinity(), &mut warn).unwrap());
         let (taker, secondary) = (gic.clone(), gic.clone());
         on_interrupt(move || {
             let intid = taker.acknowledge();
             NOTES.taken.borrow_mut().push((sim::here(), intid));
-            taker.drop_priority(intid);
             taker.deactivate(intid);
             false
         });
