@@ -114,6 +114,9 @@ fn serve_indirect(cx: &mut HardIrqCx<'_>) -> Served {
             sched::wake(thread);
         }
         trace::record(trace::IRQ_EXIT, u64::from(served.intid), 0);
+        // An exception of its own would begin here, and no thread would have got further in between.
+        tell::irqs_on(Site::here());
+        tell::irqs_off(Site::here());
     }
 }
 
