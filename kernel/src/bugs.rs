@@ -48,6 +48,8 @@ pub enum Bug {
     NeedsTooLittle,
     /// A grace period has its number when the CPUs have been looked at (RC-01).
     NumberLate,
+    /// An SGI is ended without its sender: a GICv2 leaves it active (G2-02.3).
+    V2SgiEoi,
     /// Who gives up waiting leaves behind what it lent (RM-02.2, RM-07, RM-08).
     NoDeboost,
 }

@@ -117,5 +117,5 @@ pub(crate) fn interrupt(taken: u32, cx: &mut HardIrqCx<'_>) {
         None => return irq::silence(percpu::this(), taken),
     }
     // A GICv2 wants the sender, too (G2-02).
-    gic().deactivate(taken);
+    gic().deactivate(if bugs::is_on(Bug::V2SgiEoi) { intid } else { taken });
 }

@@ -31,7 +31,7 @@ pub(crate) use percpu_line::{enable_private, request_timer};
 pub use request::Request;
 pub(crate) use stats::counts;
 pub use stats::{Handler, LineInfo, Totals, detector_enabled, for_each, info, set_detector, totals};
-pub use verify::{Violation, verify};
+pub use verify::{Rule, Violation, verify};
 
 /// What a hard handler says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Are the interrupt lines in a state that makes sense? Asked by tests when nothing is on its way (HC-06).
 use super::domain::{Descriptor, Irq, gic, lookup};
-use crate::{cx::ThreadCx, percpu, rcu};
+use crate::{cx::ThreadCx, irq_flags, percpu, rcu};
 use hw::gic::{FIRST_SPI, Which};
 use logic::flow::{Broken, MASKED};
 
@@ -23,13 +23,22 @@ pub enum Rule {
     Mask,
     /// No two actions have the same bit.
     Bit,
+    /// No private line of the CPU that asks is active: none is served, so nobody would end it any more.
+    Stuck,
 }
 
-/// Checks every mapped shared line.
+/// Checks every mapped shared line, and the private ones of the CPU that calls, those between CPUs included.
 ///
 /// # Errors
 /// The first rule that does not hold.
 pub fn verify(cx: &mut ThreadCx) -> Result<(), Violation> {
+    let active = |&intid: &u32| gic().state(percpu::this().gic_local(), intid, Which::Active) == Ok(true);
+    let off = irq_flags::Off::new();
+    let stuck = (0..FIRST_SPI).find(active);
+    drop(off);
+    if let Some(intid) = stuck {
+        return Err(Violation { irq: Irq::new(intid), rule: Rule::Stuck });
+    }
     for intid in FIRST_SPI..gic().lines() {
         if let Some(line) = lookup(intid) {
             // Nobody is in the middle of installing or freeing a handler.

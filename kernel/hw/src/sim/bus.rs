@@ -5,9 +5,12 @@ use super::{
     point,
     point::own_point,
 };
+use crate::gic::Version;
 
 /// Bytes of the distributor's block.
 const GICD_SIZE: usize = 0x1_0000;
+/// Bytes of the block of a GICv2's CPU interface.
+const GICC_SIZE: usize = 0x2000;
 /// Bytes of the PL011's block.
 const PL011_SIZE: usize = 0x1000;
 
@@ -16,9 +19,10 @@ const PL011_SIZE: usize = 0x1000;
 pub fn load(at: usize, width: usize) -> u64 {
     point();
     let machine = machine();
-    let (block, offset) = machine.decode(at);
+    let (here, (block, offset)) = (machine.here.get(), machine.decode(at));
     let value = match block {
-        Block::Gicd => machine.change_gic(|gic| gic.read_distributor(offset, width)),
+        Block::Gicd => machine.change_gic(|gic| gic.read_distributor(here, offset, width)),
+        Block::Gicc => machine.change_gic(|gic| gic.read_gicc(here, offset, width)).into(),
         Block::Gicr(frame) => machine.change_gic(|gic| gic.read_redistributor(frame, offset, width)),
         Block::Pl011 => machine.change_uart(|uart| uart.read(offset, width)),
     };
@@ -31,10 +35,11 @@ pub fn load(at: usize, width: usize) -> u64 {
 pub fn store(at: usize, width: usize, value: u64) {
     point();
     let machine = machine();
-    let (block, offset) = machine.decode(at);
+    let (here, (block, offset)) = (machine.here.get(), machine.decode(at));
     machine.record(Register::Memory { block, offset, width }, true, value);
     match block {
-        Block::Gicd => machine.change_gic(|gic| gic.write_distributor(offset, width, value)),
+        Block::Gicd => machine.change_gic(|gic| gic.write_distributor(here, offset, width, value)),
+        Block::Gicc => machine.change_gic(|gic| gic.write_gicc(here, offset, width, value as u32)),
         Block::Gicr(frame) => machine.change_gic(|gic| gic.write_redistributor(frame, offset, width, value)),
         Block::Pl011 => machine.change_uart(|uart| uart.write(offset, width, value)),
     }
@@ -88,6 +93,9 @@ impl Machine {
         let config = &self.config;
         if (config.gicd..config.gicd + GICD_SIZE).contains(&at) {
             return (Block::Gicd, at - config.gicd);
+        }
+        if config.gic == Version::V2 && (config.gicc..config.gicc + GICC_SIZE).contains(&at) {
+            return (Block::Gicc, at - config.gicc);
         }
         if (config.uart..config.uart + PL011_SIZE).contains(&at) {
             return (Block::Pl011, at - config.uart);

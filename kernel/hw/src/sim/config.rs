@@ -25,6 +25,10 @@ pub struct Config {
     pub priority_bits: u32,
     /// Address of the distributor.
     pub gicd: usize,
+    /// Address of the CPU interface of a GICv2.
+    pub gicc: usize,
+    /// Number of each CPU's interface in a GICv2, below 8. Empty: the CPU's.
+    pub interfaces: Vec<u32>,
     /// Redistributor regions. Empty: one at QEMU's address with a frame for every CPU.
     pub redistributors: Vec<Redistributors>,
     /// Address of the PL011.
@@ -106,6 +110,8 @@ pub struct Firmware {
     pub active: Vec<u32>,
     /// `GICD_CTLR` bits that are set besides those that always are.
     pub ctlr: u32,
+    /// `GICC_CTLR` of every CPU of a GICv2.
+    pub interface: u32,
     /// `ICC_AP1R0_EL1` of the boot CPU: preemption levels that were never dropped.
     pub active_priorities: u32,
 }
@@ -119,6 +125,8 @@ pub struct Quirks {
     pub rwp_stuck: bool,
     /// `ChildrenAsleep` is never cleared.
     pub never_wakes: bool,
+    /// A GICv2's `ITARGETSR0` to `ITARGETSR7` read 0: no CPU can tell which it is.
+    pub no_cpu_mask: bool,
     /// INTIDs whose `ICFGR` bits ignore writes.
     pub fixed_trigger: Vec<u32>,
     /// CPUs that firmware says it has started, and that never arrive.
@@ -139,6 +147,8 @@ impl Default for Config {
             lines: 288,
             priority_bits: 5,
             gicd: 0x0800_0000,
+            gicc: 0x0801_0000,
+            interfaces: Vec::new(),
             redistributors: Vec::new(),
             uart: 0x0900_0000,
             uart_intid: 33,
@@ -180,6 +190,7 @@ impl Config {
             "lines: a multiple of 32, 64..=1024"
         );
         assert!((5..=7).contains(&self.priority_bits), "priority bits: 5 to 7");
+        assert!(self.gic == Version::V3 || self.cpus <= 8, "a GICv2 serves eight CPUs");
         assert!(self.frequency > 0 && self.relax > 0 && self.point_budget > 0);
         assert!((16..32).contains(&self.timer_intid) && (32..self.lines.min(1020)).contains(&self.uart_intid));
     }

@@ -15,6 +15,11 @@ pub fn sgi(cpu: usize, id: u32) {
     assert!(id < 16, "SGIs are 0 to 15");
     pend_on(cpu, id);
 }
+/// Sends SGI `id` to `cpu` from another one, which a GICv2 tells apart.
+pub fn sgi_from(sender: usize, cpu: usize, id: u32) {
+    assert!(id < 16, "SGIs are 0 to 15");
+    machine().change_gic(|gic| gic.pend_from(sender, cpu, id));
+}
 /// Sets a line high or low. A PPI's: that of the CPU that is executing.
 pub fn set_line(intid: u32, high: bool) {
     let machine = machine();

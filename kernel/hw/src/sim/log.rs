@@ -10,6 +10,8 @@ use std::{
 pub enum Block {
     /// The distributor.
     Gicd,
+    /// The CPU interface of a GICv2.
+    Gicc,
     /// A redistributor frame, counted over all regions.
     Gicr(usize),
     /// The UART.
@@ -84,6 +86,7 @@ impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Block::Gicd => f.write_str("GICD"),
+            Block::Gicc => f.write_str("GICC"),
             Block::Gicr(n) => write!(f, "GICR{n}"),
             Block::Pl011 => f.write_str("PL011"),
         }
@@ -91,9 +94,22 @@ impl fmt::Display for Block {
 }
 
 impl fmt::Display for Register {
-    /// `GICD+0x104`, `ICC_IAR1`, `CNTV_CTL`, `CNTVCT`.
+    /// `GICD+0x104`, `GICC_IAR`, `ICC_IAR1`, `CNTV_CTL`, `CNTVCT`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let name = match self {
+            Register::Memory { block: Block::Gicc, offset, .. } => {
+                return match offset {
+                    0x0 => f.write_str("GICC_CTLR"),
+                    0x4 => f.write_str("GICC_PMR"),
+                    0x8 => f.write_str("GICC_BPR"),
+                    0xc => f.write_str("GICC_IAR"),
+                    0x10 => f.write_str("GICC_EOIR"),
+                    0x14 => f.write_str("GICC_RPR"),
+                    0xd0..0xe0 => write!(f, "GICC_APR{}", (offset - 0xd0) / 4),
+                    0x1000 => f.write_str("GICC_DIR"),
+                    _ => write!(f, "GICC+{offset:#x}"),
+                };
+            }
             Register::Memory { block, offset, .. } => return write!(f, "{block}+{offset:#x}"),
             Register::System(name) => name,
         };
@@ -110,11 +126,14 @@ impl fmt::Display for Register {
 }
 
 impl fmt::Display for Access {
-    /// `GICD+0x104 <- 0x100`, `ICC_IAR1 -> 40`.
+    /// `GICD+0x104 <- 0x100`, `ICC_IAR1 -> 40`; with a sender, `GICC_IAR -> 0x401`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} {} ", self.what, if self.write { "<-" } else { "->" })?;
         match self.what {
             Register::System("IccIar1" | "IccEoir1" | "IccDir") => write!(f, "{}", self.value),
+            Register::Memory { block: Block::Gicc, offset: 0xc | 0x10 | 0x1000, .. } if self.value < 1024 => {
+                write!(f, "{}", self.value)
+            }
             _ => write!(f, "{:#x}", self.value),
         }
     }

@@ -1,10 +1,10 @@
 //! What does the GICv3 do to a line: acknowledge, end, mask, configure, route? By the register log.
 use crate::{
-    gic::{counting, logged, quirks, started},
-    harness::{pend, run, run_with, warnings},
+    gic::{counting, each_driver, logged, quirks, started},
+    harness::{each_gic, each_gic_with, pend, warnings},
 };
 use hw::{
-    gic::{GicError, Sense, Warning, Which},
+    gic::{GicError, Sense, Version, Warning, Which},
     sim::{self, Config, Quirks, irq},
 };
 use kernel::{
@@ -35,7 +35,7 @@ fn without_polls(log: &[String], ctlr: &str) -> (Vec<String>, bool) {
 /// G3-04.1, G3-04.4: special INTIDs are not ended, call no handler, and are counted each for itself.
 #[test]
 fn special_intids_are_counted_and_not_ended() {
-    run(|cx| {
+    each_gic(|cx| {
         let (line, runs) = counting(cx, LINE_60, Trigger::EdgeRising);
         for intid in [1023, 1020, 1021, 1021, 1022, 1022, 1022] {
             let log = logged(|| {
@@ -56,7 +56,7 @@ fn special_intids_are_counted_and_not_ended() {
 fn an_interrupt_without_action_is_ended_and_masked() {
     for (bootargs, end) in [("eoimode=1", "ICC_DIR <- 60"), ("eoimode=0", "ICC_EOIR1 <- 60")] {
         for requested in [false, true] {
-            let outcome = run_with(Config::default(), bootargs, move |cx| {
+            let outcomes = each_gic_with(&Config::default(), bootargs, move |cx| {
                 if requested {
                     let (line, _) = counting(cx, LINE_60, Trigger::LevelHigh);
                     line.free(cx).unwrap();
@@ -78,7 +78,9 @@ fn an_interrupt_without_action_is_ended_and_masked() {
                 assert_eq!(sim::interrupts(), before + 1, "masked");
                 assert_eq!(lines::totals().unexpected[0], 1);
             });
-            assert_eq!(warnings(&outcome), ["WARNING: unexpected interrupt 60, masked"]);
+            for outcome in outcomes {
+                assert_eq!(warnings(&outcome), ["WARNING: unexpected interrupt 60, masked"]);
+            }
         }
     }
 }
@@ -87,7 +89,7 @@ fn an_interrupt_without_action_is_ended_and_masked() {
 #[test]
 fn a_level_line_that_stays_high_fires_again_at_once() {
     for bootargs in ["eoimode=0", "eoimode=1"] {
-        run_with(Config::default(), bootargs, |cx| {
+        each_gic_with(&Config::default(), bootargs, |cx| {
             let count = Arc::new(AtomicU32::new(0));
             let seen = count.clone();
             let line = Request::new(LINE_60, "level")
@@ -113,7 +115,7 @@ fn a_level_line_that_stays_high_fires_again_at_once() {
 #[test]
 fn a_one_shot_line_is_quiet_until_its_thread_is_done() {
     for bootargs in ["eoimode=0", "eoimode=1"] {
-        run_with(Config::default(), bootargs, |cx| {
+        each_gic_with(&Config::default(), bootargs, |cx| {
             let (other, other_runs) = counting(cx, Irq::new(61), Trigger::EdgeRising);
             let (hard, threads) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
             let (h, t) = (hard.clone(), threads.clone());
@@ -152,12 +154,13 @@ fn a_one_shot_line_is_quiet_until_its_thread_is_done() {
 /// G3-07.1: masking waits for RWP before it returns; unmasking does not wait.
 #[test]
 fn masking_waits_until_it_is_in_effect() {
-    run(|cx| {
+    each_gic(|cx| {
         inject::set_state(cx, LINE_60, Which::Enabled, true).unwrap();
         let masked = logged(|| inject::set_state(cx, LINE_60, Which::Enabled, false).unwrap());
         let (rest, clear) = without_polls(&masked, "GICD+0x0 ");
         assert_eq!((rest, clear), (vec![format!("GICD+0x184 <- {BIT_60:#x}")], true));
-        assert!(masked.len() > 2, "RWP was set at first: {masked:?}");
+        let waits = sim::gic_version() == Version::V3;
+        assert_eq!(masked.len() > 2, waits, "RWP was set at first, where there is one: {masked:?}");
         let unmasked = logged(|| inject::set_state(cx, LINE_60, Which::Enabled, true).unwrap());
         assert_eq!(unmasked, [format!("GICD+0x104 <- {BIT_60:#x}")]);
     });
@@ -166,7 +169,7 @@ fn masking_waits_until_it_is_in_effect() {
 /// G3-07.2: an edge while masked is delivered once when unmasked, or not at all if it was cleared.
 #[test]
 fn an_edge_while_masked_is_kept_unless_cleared() {
-    run(|cx| {
+    each_gic(|cx| {
         let (line, runs) = counting(cx, LINE_60, Trigger::EdgeRising);
         for (clear, expected) in [(false, 1), (true, 1)] {
             inject::set_state(cx, LINE_60, Which::Enabled, false).unwrap();
@@ -183,15 +186,20 @@ fn an_edge_while_masked_is_kept_unless_cleared() {
     });
 }
 
-/// G3-07.3: SGIs and PPIs are masked in the CPU's redistributor, never in the distributor.
+/// G3-07.3: SGIs and PPIs are masked in the CPU's redistributor, never in the distributor; of a GICv2, in the words of the
+/// distributor that each CPU has for itself.
 #[test]
 fn private_lines_are_masked_in_the_redistributor() {
-    run(|cx| {
+    each_gic(|cx| {
+        let (block, mask) = match sim::gic_version() {
+            Version::V2 => ("GICD", "GICD+0x180"),
+            Version::V3 => ("GICR0", "GICR0+0x10180"),
+        };
         for intid in [3, 20] {
             let log = logged(|| inject::set_state(cx, Irq::new(intid), Which::Enabled, false).unwrap());
-            assert!(log.iter().all(|line| line.starts_with("GICR0")), "{log:?}");
-            let (rest, clear) = without_polls(&log, "GICR0+0x0 ");
-            assert_eq!((rest, clear), (vec![format!("GICR0+0x10180 <- {:#x}", 1 << intid)], true));
+            assert!(log.iter().all(|line| line.starts_with(block)), "{log:?}");
+            let (rest, clear) = without_polls(&log, &format!("{block}+0x0 "));
+            assert_eq!((rest, clear), (vec![format!("{mask} <- {:#x}", 1 << intid)], true));
         }
     });
 }
@@ -199,7 +207,7 @@ fn private_lines_are_masked_in_the_redistributor() {
 /// G3-08.1: the line is masked, in effect, while its trigger changes; then it is as enabled as before.
 #[test]
 fn a_trigger_changes_while_the_line_is_masked() {
-    sim::run(Config::default(), || {
+    each_driver(&Config::default(), || {
         let (gic, local) = started();
         gic.unmask(&local, 60);
         let log = logged(|| gic.set_sense(&local, 60, Sense::Edge, &mut |w| panic!("{w:?}")).unwrap());
@@ -207,7 +215,9 @@ fn a_trigger_changes_while_the_line_is_masked() {
         let written: Vec<_> = rest.iter().filter(|line| line.contains("<-")).map(String::as_str).collect();
         assert_eq!(written, ["GICD+0x184 <- 0x10000000", "GICD+0xc0c <- 0x2000000", "GICD+0x104 <- 0x10000000"]);
         let at = |text: &str| log.iter().position(|line| line.starts_with(text)).unwrap();
-        let settled = log.iter().position(|line| line == "GICD+0x0 -> 0x52").unwrap();
+        // What the distributor's control reads when a write is in effect.
+        let idle = if sim::gic_version() == Version::V2 { "GICD+0x0 -> 0x1" } else { "GICD+0x0 -> 0x52" };
+        let settled = log.iter().position(|line| line == idle).unwrap();
         assert!(at("GICD+0x184 <-") < settled && settled < at("GICD+0xc0c <-"), "{log:?}");
         assert!(irq::state(60).enabled && irq::state(60).edge);
 
@@ -220,7 +230,7 @@ fn a_trigger_changes_while_the_line_is_masked() {
 /// G3-08.2: triggers that the class of INTID does not have are refused, without a write.
 #[test]
 fn triggers_that_the_hardware_does_not_have_are_refused() {
-    sim::run(Config::default(), || {
+    each_driver(&Config::default(), || {
         let (gic, local) = started();
         for sgi in 0..16 {
             let log = logged(|| {
@@ -230,7 +240,7 @@ fn triggers_that_the_hardware_does_not_have_are_refused() {
             assert_eq!(log, [""; 0], "SGIs are edges for good");
         }
     });
-    run(|cx| {
+    each_gic(|cx| {
         for trigger in [Trigger::LevelLow, Trigger::EdgeFalling, Trigger::EdgeBoth] {
             let mut error = None;
             let log = logged(|| {
@@ -246,7 +256,8 @@ fn triggers_that_the_hardware_does_not_have_are_refused() {
 /// G3-08.3: an SPI that keeps its trigger: Invalid, and the line is recorded as the level line that it is.
 #[test]
 fn a_fixed_spi_refuses_another_trigger() {
-    let outcome = run_with(quirks(Quirks { fixed_trigger: vec![60], ..Quirks::default() }), "", |cx| {
+    let config = quirks(Quirks { fixed_trigger: vec![60], ..Quirks::default() });
+    let outcomes = each_gic_with(&config, "", |cx| {
         let request = Request::new(LINE_60, "edge").hard(|_| Primary::Handled).trigger(Trigger::EdgeRising);
         assert_eq!(request.submit(cx).err(), Some(Error::Invalid));
         assert_eq!(lines::info(cx, LINE_60).unwrap().trigger, Trigger::LevelHigh);
@@ -254,13 +265,13 @@ fn a_fixed_spi_refuses_another_trigger() {
         let (line, _) = counting(cx, LINE_60, Trigger::LevelHigh);
         line.free(cx).unwrap();
     });
-    assert_eq!(outcome.console, "");
+    assert_eq!(outcomes.map(|outcome| outcome.console), [""; 2]);
 }
 
 /// G3-08.4: a PPI that keeps its trigger: a warning, and Ok.
 #[test]
 fn a_fixed_ppi_warns_and_goes_on() {
-    sim::run(quirks(Quirks { fixed_trigger: vec![20], ..Quirks::default() }), || {
+    each_driver(&quirks(Quirks { fixed_trigger: vec![20], ..Quirks::default() }), || {
         let (gic, local) = started();
         let mut warnings = Vec::new();
         assert_eq!(gic.set_sense(&local, 20, Sense::Edge, &mut |w| warnings.push(w)), Ok(()));
@@ -273,7 +284,7 @@ fn a_fixed_ppi_warns_and_goes_on() {
 /// G3-09.1, G3-09.2: a pending bit that is set delivers once; one of a line that is high cannot be cleared.
 #[test]
 fn pending_can_be_set_and_not_cleared_while_the_line_is_high() {
-    run(|cx| {
+    each_gic(|cx| {
         let (line, runs) = counting(cx, LINE_60, Trigger::EdgeRising);
         inject::set_state(cx, LINE_60, Which::Pending, true).unwrap();
         sim::advance(1_000);
@@ -288,7 +299,7 @@ fn pending_can_be_set_and_not_cleared_while_the_line_is_high() {
 /// G3-09.3: LPIs have no state; other INTIDs that do not exist are out of range.
 #[test]
 fn state_of_intids_that_have_none_is_refused() {
-    run(|cx| {
+    each_gic(|cx| {
         for which in [Which::Pending, Which::Active, Which::Enabled] {
             for (intid, error) in
                 [(8192, Error::Invalid), (65_535, Error::Invalid), (288, Error::Range), (1023, Error::Range)]
@@ -308,7 +319,9 @@ fn state_of_intids_that_have_none_is_refused() {
 /// G3-13.2: a PPI has no affinity. G3-14.2: an enabled SPI is masked while its route changes. G3-14.3: some CPU has to run.
 #[test]
 fn affinity_is_of_shared_lines_and_changes_while_they_are_masked() {
-    crate::harness::smp(2, |cx| {
+    each_gic_with(&Config { cpus: 2, ..Config::default() }, "", |cx| {
+        // Where 60 goes to CPU 1.
+        let route = if sim::gic_version() == Version::V2 { "GICD+0x83c <- 0x2" } else { "GICD+0x61e0 <- 0x1" };
         assert_eq!(lines::set_affinity(cx, Irq::ppi(11), CpuSet::of(0)), Err(Error::Invalid), "the timer's");
         assert_eq!(lines::set_affinity(cx, LINE_60, CpuSet::of(0)), Err(Error::NotFound), "not mapped");
         let (line, runs) = counting(cx, LINE_60, Trigger::EdgeRising);
@@ -320,7 +333,7 @@ fn affinity_is_of_shared_lines_and_changes_while_they_are_masked() {
         let log = logged(|| lines::set_affinity(cx, LINE_60, CpuSet::of(1)).unwrap());
         let written: Vec<_> =
             log.iter().filter(|line| line.starts_with("GICD") && line.contains("<-")).map(String::as_str).collect();
-        assert_eq!(written, ["GICD+0x184 <- 0x10000000", "GICD+0x61e0 <- 0x1", "GICD+0x104 <- 0x10000000"]);
+        assert_eq!(written, ["GICD+0x184 <- 0x10000000", route, "GICD+0x104 <- 0x10000000"]);
         let log = logged(|| lines::set_affinity(cx, LINE_60, CpuSet::ALL).unwrap());
         assert!(!log.iter().any(|line| line.starts_with("GICD")), "it may stay where it is: {log:?}");
         pend(cx, LINE_60);

@@ -1,5 +1,8 @@
 //! What every simulated test needs: boot a machine, count, log, and look at the outcome.
-use hw::sim::{Config, End, Outcome};
+use hw::{
+    gic::Version,
+    sim::{Config, End, Outcome},
+};
 use kernel::{Policy, ThreadCx, model::Model};
 
 /// Boots one CPU, runs `body` as a fair thread called "main", and expects it to return.
@@ -15,6 +18,22 @@ pub fn run_with(config: Config, bootargs: &str, body: impl FnOnce(&mut ThreadCx)
         body(cx);
         verify(cx);
     })
+}
+
+/// As [`run_with`], on a machine with each interrupt controller; which one it is, [`hw::sim::gic_version`] says.
+#[track_caller]
+pub fn each_gic_with(
+    config: &Config,
+    bootargs: &str,
+    body: impl FnOnce(&mut ThreadCx) + Clone + 'static,
+) -> [Outcome; 2] {
+    [Version::V3, Version::V2].map(|gic| run_with(Config { gic, ..config.clone() }, bootargs, body.clone()))
+}
+
+/// As [`each_gic_with`], on one CPU.
+#[track_caller]
+pub fn each_gic(body: impl FnOnce(&mut ThreadCx) + Clone + 'static) -> [Outcome; 2] {
+    each_gic_with(&Config::default(), "", body)
 }
 
 /// Waits until nothing changes any more, and verifies the whole state.

@@ -1,6 +1,13 @@
 //! What the interrupt tests share: counters, a booted machine that is verified at its end, and the log of what the chip saw.
-use crate::harness::{run_with, warnings};
-use hw::sim::{self, Access, Block, Config, Outcome, Register};
+use crate::{
+    gic::alike,
+    harness::{run_with, warnings},
+};
+use hw::{
+    gic::Version,
+    sim::{self, Access, Block, Config, Outcome, Register},
+    sysreg::{Mpidr, Pmccntr},
+};
 use kernel::{
     ThreadCx,
     irq::{self, Handled, Irq, Request, Trigger},
@@ -78,14 +85,20 @@ impl Story {
 /// Something that is made after the handler that uses it.
 pub type Later<T> = Arc<OnceLock<T>>;
 
-/// Boots with these arguments, runs `body`, verifies every line, and expects exactly these warnings, by a part of each.
+/// Boots with these arguments, runs `body`, verifies every line, and expects exactly these warnings, by a part of each: on a
+/// machine with each interrupt controller.
 #[track_caller]
 pub fn warned_with(
     config: Config,
     bootargs: &str,
     expected: &[&str],
-    body: impl FnOnce(&mut ThreadCx) + 'static,
+    body: impl FnOnce(&mut ThreadCx) + Clone + 'static,
 ) -> Outcome {
+    warned_on(Config { gic: Version::V2, ..config.clone() }, bootargs, expected, body.clone());
+    warned_on(config, bootargs, expected, body)
+}
+#[track_caller]
+fn warned_on(config: Config, bootargs: &str, expected: &[&str], body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
     let outcome = run_with(config, bootargs, |cx| {
         body(cx);
         assert_eq!(irq::verify(cx), Ok(()));
@@ -97,12 +110,12 @@ pub fn warned_with(
 }
 /// As [`warned_with`] on the default machine.
 #[track_caller]
-pub fn warned(expected: &[&str], body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+pub fn warned(expected: &[&str], body: impl FnOnce(&mut ThreadCx) + Clone + 'static) -> Outcome {
     warned_with(Config::default(), "", expected, body)
 }
 /// As [`warned`], nothing on the console at all.
 #[track_caller]
-pub fn clean(body: impl FnOnce(&mut ThreadCx) + 'static) {
+pub fn clean(body: impl FnOnce(&mut ThreadCx) + Clone + 'static) {
     assert_eq!(warned(&[], body).console, "");
 }
 
@@ -133,7 +146,7 @@ pub fn be_fifo(cx: &mut ThreadCx, priority: i32) {
 
 /// Every register access while `f` runs, except to the timer, which is idle but gives the scheduler the time.
 pub fn registers(f: impl FnOnce()) -> Vec<String> {
-    record(f).iter().map(Access::to_string).collect()
+    alike(record(f).iter().map(Access::to_string))
 }
 
 fn record(f: impl FnOnce()) -> Vec<Access> {
@@ -145,17 +158,28 @@ fn record(f: impl FnOnce()) -> Vec<Access> {
     sim::registers().into_iter().filter(|a| !timer(a)).collect()
 }
 
+const fn gicc(offset: usize) -> Register {
+    Register::Memory { block: Block::Gicc, offset, width: 4 }
+}
+const GICC_IAR: Register = gicc(0xc);
+const GICC_EOIR: Register = gicc(0x10);
+const GICC_DIR: Register = gicc(0x1000);
+
 /// What an access means for line [`IRQ`]; nothing for the timer's interrupts, the wait that ends a mask, and reads of states.
 fn meaning(access: &Access) -> Option<&'static str> {
     const BIT: u64 = 1 << (IRQ.number() % 32);
     const WORD: usize = 4 * (IRQ.number() as usize / 32);
     match (access.what, access.write) {
-        (Register::System("IccIar1" | "IccEoir1" | "IccDir"), _) if access.value != IRQ.number().into() => None,
-        (Register::System("IccIar1"), false) => Some("ack"),
-        (Register::System("IccEoir1"), true) => Some("eoir"),
-        (Register::System("IccDir"), true) => Some("dir"),
-        (Register::System("IccRpr"), false) => Some("handler"),
-        (Register::System("IccPmr"), false) => Some("thread"),
+        (Register::System("IccIar1" | "IccEoir1" | "IccDir") | GICC_IAR | GICC_EOIR | GICC_DIR, _)
+            if access.value != IRQ.number().into() =>
+        {
+            None
+        }
+        (Register::System("IccIar1") | GICC_IAR, false) => Some("ack"),
+        (Register::System("IccEoir1") | GICC_EOIR, true) => Some("eoir"),
+        (Register::System("IccDir") | GICC_DIR, true) => Some("dir"),
+        (Register::System("Mpidr"), false) => Some("handler"),
+        (Register::System("Pmccntr"), false) => Some("thread"),
         (Register::Memory { block: Block::Gicd, offset, .. }, true) if access.value == BIT => match offset - WORD {
             0x180 => Some("mask"),
             0x100 => Some("unmask"),
@@ -169,11 +193,11 @@ fn meaning(access: &Access) -> Option<&'static str> {
 
 /// Marks its place in [`chip_log`]: "handler".
 pub fn mark_handler() {
-    let _ = hw::sysreg::IccRpr.get();
+    let _ = Mpidr.get();
 }
 /// Marks its place in [`chip_log`]: "thread".
 pub fn mark_thread() {
-    let _ = hw::sysreg::IccPmr.get();
+    let _ = Pmccntr.get();
 }
 
 /// What the chip was told about [`IRQ`] while `f` ran, and the marks, as words.

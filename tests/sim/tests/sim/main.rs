@@ -14,6 +14,7 @@ mod event_flags;
 mod football;
 mod gic;
 mod gic_lines;
+mod gic_v2;
 mod harness;
 mod ipi;
 mod irq_depth;

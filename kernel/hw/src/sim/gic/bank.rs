@@ -31,8 +31,8 @@ pub(super) enum Field {
     Priority(usize),
     /// Which half of the bank.
     Config(u32),
-    /// Reads as zero, ignores writes: targets (affinity routing is on), group modifier and non-secure access (one
-    /// security state).
+    /// Reads as zero, ignores writes: targets (affinity routing is on; a GICv2's are elsewhere), group modifier and
+    /// non-secure access (one security state).
     Nothing,
 }
 
@@ -79,9 +79,10 @@ impl Bank {
     pub fn pending(&self) -> u32 {
         self.latched | self.line & !self.edge
     }
-    /// Would be signalled if urgent enough: an active one waits for its deactivation.
-    pub fn ready(&self) -> u32 {
-        self.pending() & self.enabled & !self.active & self.group
+    /// Would be signalled if urgent enough, and if in a group that is let through: an active one waits for its deactivation.
+    pub fn ready(&self, groups: [bool; 2]) -> u32 {
+        let of = |group: bool, bits: u32| if group { bits } else { 0 };
+        self.pending() & self.enabled & !self.active & (of(groups[0], !self.group) | of(groups[1], self.group))
     }
     pub fn set_line(&mut self, bit: u32, high: bool) {
         if high {

@@ -3,7 +3,7 @@ use super::{Gic, PIDR2, SPI, bank, count_down};
 
 /// `GICD_CTLR`: group 1 is forwarded.
 pub(super) const GRP1: u32 = 1 << 1;
-const GRP0: u32 = 1 << 0;
+pub(super) const GRP0: u32 = 1 << 0;
 /// Affinity routing.
 pub(super) const ARE: u32 = 1 << 4;
 /// One security state, for good.
@@ -16,7 +16,10 @@ const TYPER: u32 = 0x037a_0000;
 const RSS: u32 = 1 << 26;
 
 impl Gic {
-    pub fn read_distributor(&mut self, offset: usize, width: usize) -> u64 {
+    pub fn read_distributor(&mut self, cpu: usize, offset: usize, width: usize) -> u64 {
+        if self.v2.is_some() {
+            return self.read_distributor_v2(cpu, offset, width).into();
+        }
         if let Some((intid, shift, mask)) = router(offset, width) {
             return self.routes.get(intid).copied().filter(|_| self.routed(intid)).unwrap_or(0) >> shift & mask;
         }
@@ -34,7 +37,10 @@ impl Gic {
         value.into()
     }
 
-    pub fn write_distributor(&mut self, offset: usize, width: usize, value: u64) {
+    pub fn write_distributor(&mut self, cpu: usize, offset: usize, width: usize, value: u64) {
+        if self.v2.is_some() {
+            return self.write_distributor_v2(cpu, offset, width, value as u32);
+        }
         if let Some((intid, shift, mask)) = router(offset, width) {
             if self.routed(intid) {
                 let implemented = 0xff_80ff_ffff;

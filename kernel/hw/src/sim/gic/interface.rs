@@ -1,4 +1,4 @@
-//! What do the system registers of a CPU interface do? Arm IHI 0069H 12.2, priorities 4.8.
+//! What does a CPU interface do, and what do its system registers do? Arm IHI 0069H 12.2, priorities 4.8.
 use super::{Gic, NONE, SPI};
 
 const EOI_MODE: u64 = 1 << 1;
@@ -12,13 +12,13 @@ const IDLE: u8 = 0xff;
 pub(super) struct Interface {
     /// Priority bits implemented: also the number of preemption bits.
     bits: u32,
-    pmr: u8,
-    bpr: u8,
-    eoi_mode: bool,
-    enabled: bool,
-    /// `ICC_AP1R<n>`: active preemption levels, the most urgent one in bit 0.
-    levels: u128,
-    /// INTIDs acknowledged and not yet ended, the running one last.
+    pub pmr: u8,
+    pub bpr: u8,
+    pub eoi_mode: bool,
+    pub enabled: bool,
+    /// `ICC_AP1R<n>`, `GICC_APR<n>`: active preemption levels, the most urgent one in bit 0.
+    pub levels: u128,
+    /// What was acknowledged and is not yet ended, the running one last.
     acknowledged: Vec<u32>,
     /// What the next acknowledge returns instead.
     pub special: Option<u32>,
@@ -36,7 +36,7 @@ impl Interface {
     }
 
     /// The running priority: that of the most urgent active level.
-    fn running(&self) -> u8 {
+    pub fn running(&self) -> u8 {
         match self.levels {
             0 => IDLE,
             levels => (levels.trailing_zeros() << (8 - self.bits)) as u8,
@@ -48,30 +48,47 @@ impl Interface {
         let running = self.running();
         self.enabled && priority < self.pmr && (running == IDLE || group(priority) < group(running))
     }
-    fn activate(&mut self, intid: u32, priority: u8) {
+    /// The priority mask, cut to what is implemented.
+    pub fn set_pmr(&mut self, value: u8) {
+        self.pmr = value & (0xffu32 << (8 - self.bits)) as u8;
+    }
+    /// The binary point, no smaller than what is implemented.
+    pub fn set_bpr(&mut self, value: u8) {
+        self.bpr = (value & 7).max((8 - self.bits) as u8);
+    }
+    /// Word `bank` of the active priorities.
+    pub fn set_levels(&mut self, bank: u32, value: u32) {
+        let shift = 32 * bank;
+        self.levels = self.levels & !(0xffff_ffff << shift) | u128::from(value) << shift;
+        if self.levels == 0 {
+            self.acknowledged.clear();
+        }
+    }
+    fn activate(&mut self, taken: u32, priority: u8) {
         let group = priority & (0xffu32 << self.bpr) as u8;
         self.levels |= 1 << (group >> (8 - self.bits));
-        self.acknowledged.push(intid);
+        self.acknowledged.push(taken);
     }
-    /// Drops the priority of the running interrupt.
-    fn end(&mut self, intid: u32) {
-        let running = self.acknowledged.pop();
+    /// Drops the priority of the running interrupt, by a write of `register`.
+    fn end(&mut self, register: &str, intid: u32) {
+        let running = self.acknowledged.pop().map(super::intid);
         assert!(
             running == Some(intid),
-            "ICC_EOIR1 <- {intid}: the last INTID acknowledged and not ended is {running:?}"
+            "{register} <- {intid}: the last INTID acknowledged and not ended is {running:?}"
         );
         self.levels &= self.levels.wrapping_sub(1);
     }
-    /// The shift of active-priorities bank `name`; the number of banks follows the priority bits.
-    fn levels_shift(&self, name: &str) -> u32 {
+    /// The active-priorities bank `name`; the number of banks follows the priority bits.
+    fn levels_bank(&self, name: &str) -> u32 {
         let bank = u32::from(name.as_bytes()[name.len() - 1] - b'0');
         assert!(bank < 1 << (self.bits - 5), "{name} is UNDEFINED with {} priority bits", self.bits);
-        32 * bank
+        bank
     }
 }
 
 impl Gic {
     pub fn read_interface(&mut self, cpu: usize, name: &'static str) -> u64 {
+        assert!(self.v2.is_none(), "{name} is UNDEFINED: a GICv2's CPU interface is in memory");
         if name == "IccIar1" {
             return self.acknowledge(cpu).into();
         }
@@ -95,69 +112,73 @@ impl Gic {
             }
             "IccIgrpen1" => interface.enabled.into(),
             "IccAp1r0" | "IccAp1r1" | "IccAp1r2" | "IccAp1r3" => {
-                (interface.levels >> interface.levels_shift(name)) as u64 & 0xffff_ffff
+                (interface.levels >> (32 * interface.levels_bank(name))) as u64 & 0xffff_ffff
             }
             _ => panic!("no system register {name} can be read"),
         }
     }
 
     pub fn write_interface(&mut self, cpu: usize, name: &'static str, value: u64) {
+        assert!(self.v2.is_none(), "{name} is UNDEFINED: a GICv2's CPU interface is in memory");
         let interface = &mut self.cores[cpu].interface;
         match name {
-            "IccEoir1" => self.end(cpu, value as u32),
-            "IccDir" => self.deactivate_by_dir(cpu, value as u32),
-            "IccPmr" => interface.pmr = value as u8 & (0xffu32 << (8 - interface.bits)) as u8,
-            "IccBpr1" => interface.bpr = (value as u8 & 7).max((8 - interface.bits) as u8),
+            "IccEoir1" => self.end(cpu, "ICC_EOIR1", value as u32),
+            "IccDir" => self.deactivate_by_dir(cpu, "ICC_DIR", value as u32),
+            "IccPmr" => interface.set_pmr(value as u8),
+            "IccBpr1" => interface.set_bpr(value as u8),
             "IccCtlr" => interface.eoi_mode = value & EOI_MODE != 0,
             "IccSre" => {}
             "IccIgrpen1" => interface.enabled = value & 1 != 0,
             "IccAp1r0" | "IccAp1r1" | "IccAp1r2" | "IccAp1r3" => {
-                let shift = interface.levels_shift(name);
-                interface.levels = interface.levels & !(0xffff_ffff << shift) | u128::from(value as u32) << shift;
-                if interface.levels == 0 {
-                    interface.acknowledged.clear();
-                }
+                interface.set_levels(interface.levels_bank(name), value as u32);
             }
             "IccSgi1r" => self.send_sgi(cpu, value),
             _ => panic!("no system register {name} can be written"),
         }
     }
 
-    fn acknowledge(&mut self, cpu: usize) -> u32 {
+    /// The INTID, now active, and above it who sent it, if it is an SGI of a GICv2.
+    pub(super) fn acknowledge(&mut self, cpu: usize) -> u32 {
         if let Some(special) = self.cores[cpu].interface.special.take() {
             return special;
         }
         match self.best(cpu) {
             Some((intid, priority)) if self.cores[cpu].interface.admits(priority) => {
+                if let Some(special) = self.hidden(cpu, intid) {
+                    return special;
+                }
                 let (bank, bit) = self.bank_mut(cpu, intid);
                 bank.acknowledge(bit);
-                self.cores[cpu].interface.activate(intid, priority);
-                intid
+                let taken = intid | self.take_source(cpu, intid) << 10;
+                self.cores[cpu].interface.activate(taken, priority);
+                taken
             }
             _ => NONE,
         }
     }
 
-    fn end(&mut self, cpu: usize, intid: u32) {
+    pub(super) fn end(&mut self, cpu: usize, register: &str, taken: u32) {
         let interface = &mut self.cores[cpu].interface;
-        interface.end(intid);
+        interface.end(register, super::intid(taken));
         if !interface.eoi_mode {
-            self.deactivate(cpu, intid);
+            self.deactivate(cpu, taken);
         }
     }
 
-    fn deactivate_by_dir(&mut self, cpu: usize, intid: u32) {
+    pub(super) fn deactivate_by_dir(&mut self, cpu: usize, register: &str, taken: u32) {
         let interface = &self.cores[cpu].interface;
-        assert!(interface.eoi_mode, "ICC_DIR <- {intid} with EOI mode 0, which is UNPREDICTABLE");
+        let intid = super::intid(taken);
+        assert!(interface.eoi_mode, "{register} <- {intid} with EOI mode 0, which is UNPREDICTABLE");
         assert!(
-            !interface.acknowledged.contains(&intid),
-            "ICC_DIR <- {intid} before its priority was dropped, which is UNPREDICTABLE"
+            !interface.acknowledged.iter().any(|&other| super::intid(other) == intid),
+            "{register} <- {intid} before its priority was dropped, which is UNPREDICTABLE"
         );
-        self.deactivate(cpu, intid);
+        self.deactivate(cpu, taken);
     }
 
-    fn deactivate(&mut self, cpu: usize, intid: u32) {
-        if intid < self.lines {
+    fn deactivate(&mut self, cpu: usize, taken: u32) {
+        let intid = super::intid(taken);
+        if intid < self.lines && self.is_source(cpu, taken) {
             let (bank, bit) = self.bank_mut(cpu, intid);
             bank.active &= !bit;
         }

@@ -1,15 +1,19 @@
-//! What does the simulated GICv3 know, and which interrupt does it signal to a CPU?
+//! What does the simulated GICv3 or GICv2 know, and which interrupt does it signal to a CPU?
 //!
-//! Semantics: Arm IHI 0069H with a single security state, all of group 1; where that leaves a choice, what QEMU does
+//! Banks of lines, acknowledge, priorities and ends are the same; `v2` and the rest have what differs.
+//! Semantics: Arm IHI 0069H with a single security state, all of group 1, and Arm IHI 0048B; where that leaves a choice, what QEMU does
 //! (the platform facts). Uses that the architecture calls UNPREDICTABLE panic with the access that made them.
 mod bank;
 mod distributor;
 mod interface;
 mod redistributor;
+mod v2;
 
 use super::{Config, Frame, Quirks, Redistributors};
+use crate::gic::Version;
 use bank::Bank;
 use interface::Interface;
+use v2::V2;
 
 /// First SPI.
 const SPI: u32 = 32;
@@ -35,7 +39,7 @@ pub struct LineState {
     pub group1: bool,
     /// As stored, 8 bits.
     pub priority: u8,
-    /// `IROUTER`; 0 for an SGI or PPI.
+    /// `IROUTER`, `ITARGETSR`; 0 for an SGI or PPI.
     pub route: u64,
 }
 
@@ -68,6 +72,13 @@ pub(in crate::sim) struct Gic {
     spis: Vec<Bank>,
     routes: Vec<u64>,
     cores: Vec<Core>,
+    /// What a GICv2 has besides.
+    v2: Option<V2>,
+}
+
+/// The INTID in what an acknowledge gave.
+fn intid(taken: u32) -> u32 {
+    taken & 0x3ff
 }
 
 impl Gic {
@@ -75,7 +86,7 @@ impl Gic {
         let core = |n| Core {
             affinity: config.affinity(n),
             bank: Bank::local(),
-            asleep: true,
+            asleep: config.gic == Version::V3,
             waking: 0,
             rwp: 0,
             interface: Interface::new(config.priority_bits),
@@ -85,12 +96,16 @@ impl Gic {
             rwp_reads: if config.quirks.rwp_stuck { u32::MAX } else { config.rwp_reads },
             wake_reads: if config.quirks.never_wakes { u32::MAX } else { config.wake_reads },
             sgi_ranges: config.sgi_ranges,
-            regions: config.regions(),
-            ctlr: if config.quirks.affinity_routing_off { 0 } else { distributor::ARE } | config.firmware.ctlr,
+            regions: if config.gic == Version::V3 { config.regions() } else { Vec::new() },
+            ctlr: match config.gic {
+                Version::V3 if !config.quirks.affinity_routing_off => distributor::ARE | config.firmware.ctlr,
+                _ => config.firmware.ctlr,
+            },
             rwp: 0,
             spis: (1..config.lines / 32).map(|n| Bank::shared(config.lines.min(1020) - 32 * n)).collect(),
             routes: vec![0; config.lines as usize],
             cores: (0..config.cpus).map(core).collect(),
+            v2: (config.gic == Version::V2).then(|| V2::new(config)),
             quirks: config.quirks.clone(),
         };
         let left = &config.firmware;
@@ -98,7 +113,9 @@ impl Gic {
             for &intid in &left.enabled {
                 let (bank, bit) = gic.bank_mut(cpu, intid);
                 bank.enabled |= bit;
-                bank.group |= bit;
+                if config.gic == Version::V3 {
+                    bank.group |= bit;
+                }
             }
             left.pending.iter().for_each(|&intid| gic.pend(cpu, intid));
             for &intid in &left.active {
@@ -132,7 +149,11 @@ impl Gic {
         }
     }
 
+    /// An SGI: as if the CPU had sent it itself.
     pub fn pend(&mut self, cpu: usize, intid: u32) {
+        if intid < 16 && self.v2.is_some() {
+            return self.pend_from(cpu, cpu, intid);
+        }
         let (bank, bit) = self.bank_mut(cpu, intid);
         bank.latched |= bit;
     }
@@ -167,12 +188,17 @@ impl Gic {
     /// The most urgent interrupt that is ready for `cpu`, by all 8 bits of its priority, then by INTID.
     fn best(&self, cpu: usize) -> Option<(u32, u8)> {
         let core = &self.cores[cpu];
-        if self.ctlr & distributor::GRP1 == 0 || core.asleep {
+        if core.asleep {
             return None;
         }
+        let groups = [distributor::GRP0, distributor::GRP1].map(|group| self.ctlr & group != 0);
+        let groups = match &self.v2 {
+            Some(v2) => v2.lets_through(cpu, groups),
+            None => [false, groups[1]],
+        };
         let mut best = None;
         let mut consider = |bank: &Bank, first: u32, mine: &dyn Fn(u32) -> bool| {
-            let mut ready = bank.ready();
+            let mut ready = bank.ready(groups);
             while ready != 0 {
                 let bit = ready.trailing_zeros();
                 ready &= ready - 1;
@@ -184,11 +210,19 @@ impl Gic {
         };
         consider(&core.bank, 0, &|_| true);
         for (n, bank) in self.spis.iter().enumerate() {
-            consider(bank, SPI + 32 * n as u32, &|intid| self.target(intid) == Some(cpu));
+            consider(bank, SPI + 32 * n as u32, &|intid| self.goes_to(intid, cpu));
         }
         best.map(|(priority, intid)| (intid, priority))
     }
 
+    /// Whether an SPI may be taken by a CPU.
+    fn goes_to(&self, intid: u32, cpu: usize) -> bool {
+        match &self.v2 {
+            // With one CPU there are no targets to choose.
+            Some(v2) => self.cores.len() == 1 || self.routes[intid as usize] >> v2.number(cpu) & 1 != 0,
+            None => self.target(intid) == Some(cpu),
+        }
+    }
     /// The CPU that an SPI goes to; `None`: its route names no CPU of this machine.
     fn target(&self, intid: u32) -> Option<usize> {
         const ANY: u64 = 1 << 31;

@@ -64,8 +64,14 @@ fn a_trigger_may_be_fixed() {
 #[test]
 fn firmware_may_leave_things_behind() {
     let all = vec![40];
-    let firmware =
-        Firmware { enabled: all.clone(), pending: all.clone(), active: all, ctlr: 2, active_priorities: 1 << 4 };
+    let firmware = Firmware {
+        enabled: all.clone(),
+        pending: all.clone(),
+        active: all,
+        ctlr: 2,
+        active_priorities: 1 << 4,
+        ..Firmware::default()
+    };
     run(Config { firmware, ..Config::default() }, || {
         let left = irq::state(40);
         assert!(left.enabled && left.pending && left.active && left.group1);
