@@ -27,6 +27,8 @@ impl Gic {
             (0x0, 4) => self.ctlr | DS | if count_down(&mut self.rwp) { RWP } else { 0 },
             (0x4, 4) => TYPER | if self.sgi_ranges.0 { RSS } else { 0 } | (self.lines.div_ceil(32) - 1),
             (0x8, 4) => 0x43b,
+            // Reserved; where a GICv2 has it.
+            (0xfe8, 4) => 0,
             (0xffe8, 4) => PIDR2,
             _ => match bank::decode(offset, width) {
                 // Bank 0 is in the redistributors; banks past the last one read as zero.

@@ -151,7 +151,7 @@ impl Gic {
 
     /// An SGI: as if the CPU had sent it itself.
     pub fn pend(&mut self, cpu: usize, intid: u32) {
-        if intid < 16 && self.v2.is_some() {
+        if intid < 16 {
             return self.pend_from(cpu, cpu, intid);
         }
         let (bank, bit) = self.bank_mut(cpu, intid);

@@ -57,6 +57,10 @@ impl Gic {
 
     /// Makes an SGI pending on `cpu`, as sent by another one.
     pub fn pend_from(&mut self, sender: usize, cpu: usize, id: u32) {
+        if self.v2.is_none() {
+            self.cores[cpu].bank.latched |= 1 << id;
+            return;
+        }
         let bit = 1 << self.v2().number(sender);
         self.v2().cores[cpu].senders[id as usize] |= bit;
         self.follow_senders(cpu, id);
