@@ -3,12 +3,14 @@
 //! Written with register accesses only, interrupts masked throughout: what would be delivered is seen by acknowledging.
 //! A fact leaves its lines disabled, idle and inactive; [`Probe::check`] puts the CPU interface back to what it was.
 use crate::{
+    gic::Version,
     mmio::{Mmio, Reg, Ro, Rw, Wo},
-    sysreg::{IccBpr1, IccCtlr, IccDir, IccEoir1, IccIar1, IccIgrpen1, IccPmr, IccRpr},
 };
+use interface::Interface;
 use tock_registers::interfaces::{Readable, Writeable};
 
 mod edge;
+mod interface;
 mod level;
 mod priority;
 mod reset;
@@ -30,24 +32,44 @@ pub type Checked = Result<(), Mismatch>;
 /// A fact: what it says and the check.
 pub type Fact = (&'static str, fn(&Probe) -> Checked);
 
-/// Facts of the machine as it comes up, before any driver has started.
-pub const RESET_FACTS: &[Fact] = reset::FACTS;
+/// Facts of a machine with this interrupt controller as it comes up, before any driver has started.
+pub const fn reset_facts(version: Version) -> &'static [Fact] {
+    match version {
+        Version::V2 => reset::V2_FACTS,
+        Version::V3 => reset::FACTS,
+    }
+}
 /// Facts that hold at any time, for [`Probe::check`].
-pub const FACTS: [&[Fact]; 4] = [edge::FACTS, level::FACTS, priority::FACTS, walk::FACTS];
+pub fn facts(version: Version) -> impl Iterator<Item = &'static Fact> {
+    let own = match version {
+        Version::V2 => [priority::V2_FACTS, &[]],
+        Version::V3 => [priority::V3_FACTS, walk::V3_FACTS],
+    };
+    [edge::FACTS, level::FACTS, priority::FACTS].into_iter().chain(own).flatten()
+}
 
 /// Where the devices are, and which SPIs nothing drives.
 #[derive(Clone, Copy)]
 pub struct Probe {
     /// The distributor.
     pub gicd: Mmio,
-    /// The redistributor frame of the CPU that runs this.
-    pub gicr: Mmio,
+    /// What the CPU that runs this has of the interrupt controller.
+    pub own: Own,
     /// The PL011.
     pub uart: Mmio,
     /// INTID of the PL011.
     pub uart_intid: u32,
     /// The first of four SPIs that nothing drives, in one bank of 32.
     pub spare: u32,
+}
+
+/// What a CPU has of the interrupt controller.
+#[derive(Clone, Copy)]
+pub enum Own {
+    /// Of a GICv3: the redistributor frame; the interface is in system registers.
+    Redistributor(Mmio),
+    /// Of a GICv2: the CPU interface; the distributor's registers of private lines are banked.
+    Interface(Mmio),
 }
 
 /// No INTID: nothing to acknowledge.
@@ -65,6 +87,7 @@ const SET_ACTIVE: usize = 0x300;
 const CLEAR_ACTIVE: usize = 0x380;
 const PRIORITY: usize = 0x400;
 const CONFIG: usize = 0xc00;
+const TARGETS: usize = 0x800;
 const ROUTER: usize = 0x6000;
 const SGI_PAGE: usize = 0x1_0000;
 /// Reads after which a register that should change is taken to be stuck.
@@ -80,25 +103,23 @@ impl Probe {
     /// The first thing that was not as the fact says.
     pub fn check(&self, fact: &Fact) -> Checked {
         let ctlr: Reg<u32, (), Rw> = self.gicd.reg(0);
-        let kept = (IccPmr.get(), IccBpr1.get(), IccCtlr.get(), IccIgrpen1.get(), ctlr.get() & 0x7fff_ffff);
+        let interface = self.interface();
+        let kept = (interface.state(), ctlr.get() & 0x7fff_ffff);
         let mut enabled = [0; 32];
         for (n, word) in enabled.iter_mut().enumerate().take(self.words()) {
             *word = self.block(32 * n as u32).reg::<u32, (), Ro>(SET_ENABLE + 4 * n).get();
             self.block(32 * n as u32).reg::<u32, (), Wo>(CLEAR_ENABLE + 4 * n).set(!0);
         }
         self.settle();
-        let group: Reg<u32, (), Rw> = self.gicd.reg(GROUP + 4 * (self.spare as usize / 32));
+        let group = self.group(self.spare);
         let kept_group = group.get();
         self.start();
         let result = fact.1(self);
         self.forget(self.spare);
         self.forget(self.other());
         group.set(kept_group);
-        IccPmr.set(kept.0);
-        IccBpr1.set(kept.1);
-        IccCtlr.set(kept.2);
-        IccIgrpen1.set(kept.3);
-        ctlr.set(kept.4);
+        interface.restore(kept.0);
+        ctlr.set(kept.1);
         for (n, word) in enabled.iter().enumerate().take(self.words()) {
             self.block(32 * n as u32).reg::<u32, (), Wo>(SET_ENABLE + 4 * n).set(*word);
         }
@@ -112,22 +133,22 @@ impl Probe {
 
     /// Lets every priority through to this CPU with EOI mode 1, and the spare lines in.
     fn start(&self) {
-        let ctlr: Reg<u32, (), Rw> = self.gicd.reg(0);
-        ctlr.set(0x12);
-        let waker: Reg<u32, (), Rw> = self.gicr.reg(0x14);
-        waker.set(waker.get() & !2);
-        for _ in 0..PATIENCE {
-            if waker.get() & 4 == 0 {
-                break;
+        self.gicd.reg::<u32, (), Rw>(0).set(self.on());
+        if let Own::Redistributor(frame) = self.own {
+            let waker: Reg<u32, (), Rw> = frame.reg(0x14);
+            waker.set(waker.get() & !2);
+            for _ in 0..PATIENCE {
+                if waker.get() & 4 == 0 {
+                    break;
+                }
             }
         }
-        let group: Reg<u32, (), Rw> = self.gicd.reg(GROUP + 4 * (self.spare as usize / 32));
-        IccPmr.set(0xff);
-        IccBpr1.set(0);
-        IccCtlr.set(2);
-        IccIgrpen1.set(1);
+        let interface = self.interface();
+        interface.set_mask(0xff);
+        interface.set_binary_point(0);
+        interface.open(true);
         for intid in [self.spare, self.other()] {
-            group.set(group.get() | 1 << (intid % 32));
+            self.let_in(intid);
             self.forget(intid);
             self.set_priority(intid, DEFAULT_PRIORITY);
             self.route_here(intid);
@@ -138,9 +159,39 @@ impl Probe {
     fn other(&self) -> u32 {
         self.spare + 1
     }
+    /// The interface of the CPU that calls.
+    fn interface(&self) -> Interface {
+        match self.own {
+            Own::Redistributor(_) => Interface::SystemRegisters,
+            Own::Interface(base) => Interface::Memory(base),
+        }
+    }
+    /// `GICD_CTLR` when it forwards the group that is used: group 1 with affinity routing, group 0 of a GICv2.
+    fn on(&self) -> u32 {
+        match self.own {
+            Own::Redistributor(_) => 0x12,
+            Own::Interface(_) => 1,
+        }
+    }
+    /// Puts an INTID into the group that is used.
+    fn let_in(&self, intid: u32) {
+        let group = self.group(intid);
+        let (bits, bit) = (group.get(), 1 << (intid % 32));
+        group.set(match self.own {
+            Own::Redistributor(_) => bits | bit,
+            Own::Interface(_) => bits & !bit,
+        });
+    }
+    /// The word with an INTID's group.
+    fn group(&self, intid: u32) -> Reg<u32, (), Rw> {
+        self.block(intid).reg(GROUP + 4 * (intid as usize / 32))
+    }
     /// The block with an INTID's registers.
     fn block(&self, intid: u32) -> Mmio {
-        if intid < 32 { self.gicr.offset(SGI_PAGE) } else { self.gicd }
+        match self.own {
+            Own::Redistributor(frame) if intid < 32 => frame.offset(SGI_PAGE),
+            _ => self.gicd,
+        }
     }
     fn strobe(&self, offset: usize, intid: u32) {
         self.block(intid).reg::<u32, (), Wo>(offset + 4 * (intid as usize / 32)).set(1 << (intid % 32));
@@ -175,13 +226,26 @@ impl Probe {
     }
     /// Routes an SPI to the CPU that calls.
     fn route_here(&self, intid: u32) {
+        if let Own::Interface(_) = self.own {
+            // Where its private lines go is the CPU's bit; 0 where there is one CPU only.
+            let own: Reg<u8, (), Ro> = self.gicd.reg(TARGETS);
+            return self.gicd.reg::<u8, (), Wo>(TARGETS + intid as usize).set(own.get());
+        }
         let affinity = crate::cpu::affinity();
         let router: Reg<u64, (), Wo> = self.gicd.reg(ROUTER + 8 * intid as usize);
         // Aff3 sits in bits 39:32 there.
         router.set((affinity & 0xff00_0000) << 8 | affinity & 0x00ff_ffff);
     }
-    /// What sends an SGI to the CPU that calls, by `ICC_SGI1R`.
-    fn sgi_to_self(&self, sgi: u32) -> u64 {
+    /// Sends an SGI to the CPU that calls.
+    fn send_to_self(&self, sgi: u32) {
+        const TO_SELF: u32 = 2 << 24;
+        match self.own {
+            Own::Redistributor(_) => crate::sysreg::IccSgi1r.set(Self::sgi_to_self(sgi)),
+            Own::Interface(_) => self.gicd.reg::<u32, (), Wo>(0xf00).set(TO_SELF | sgi),
+        }
+    }
+    /// What does that by `ICC_SGI1R`.
+    fn sgi_to_self(sgi: u32) -> u64 {
         let affinity = crate::cpu::affinity();
         let [aff0, aff1, aff2, aff3] = [0, 8, 16, 24].map(|low| affinity >> low & 0xff);
         aff3 << 48 | aff0 >> 4 << 44 | aff2 << 32 | u64::from(sgi) << 24 | aff1 << 16 | 1 << (aff0 & 0xf)
@@ -200,16 +264,16 @@ impl Probe {
     }
     fn acknowledge(&self) -> u32 {
         crate::barrier::dsb();
-        let intid = IccIar1.get() as u32;
+        let intid = self.interface().acknowledge();
         crate::barrier::dsb();
         intid
     }
     fn drop_priority(&self, intid: u32) {
-        IccEoir1.set(intid.into());
+        self.interface().end(intid);
         crate::barrier::isb();
     }
     fn deactivate(&self, intid: u32) {
-        IccDir.set(intid.into());
+        self.interface().deactivate(intid);
         crate::barrier::isb();
     }
     fn end(&self, intid: u32) {
@@ -217,7 +281,7 @@ impl Probe {
         self.deactivate(intid);
     }
     fn running(&self) -> u64 {
-        IccRpr.get()
+        self.interface().running()
     }
 }
 

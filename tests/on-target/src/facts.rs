@@ -5,11 +5,13 @@ use crate::{
     table::test,
 };
 use hw::{
-    gic::Facts,
-    platform_facts::{FACTS, Mismatch, Probe, RESET_FACTS},
+    gic::{Facts, Version},
+    mmio::{Reg, Ro},
+    platform_facts::{Mismatch, Own, Probe, facts, reset_facts},
 };
-use kernel::ThreadCx;
+use kernel::{ThreadCx, gic};
 use spin::Once;
+use tock_registers::interfaces::Readable;
 
 type Broken = (&'static str, Mismatch);
 /// The first fact of the machine as it comes up that does not hold.
@@ -22,11 +24,14 @@ const SPARE: u32 = 60;
 pub const FRAME: usize = 0x2_0000;
 
 /// As CPU `cpu` has to ask.
-fn probe(cpu: usize) -> Probe {
-    let [Facts::V3(gic), _] = virt::BOARD.gics else { panic!("a GICv3 is the usual one") };
+fn probe(version: Version, cpu: usize) -> Probe {
+    let facts = virt::BOARD.gics.iter().find(|facts| facts.version() == version).expect("QEMU has one of them");
     Probe {
-        gicd: gic.distributor,
-        gicr: gic.regions[0].base.offset(cpu * FRAME),
+        gicd: facts.distributor(),
+        own: match facts {
+            Facts::V2(gic) => Own::Interface(gic.cpu_interface),
+            Facts::V3(gic) => Own::Redistributor(gic.regions[0].base.offset(cpu * FRAME)),
+        },
         uart: virt::BOARD.uart.base,
         uart_intid: virt::BOARD.uart.irq.number(),
         spare: SPARE,
@@ -35,17 +40,21 @@ fn probe(cpu: usize) -> Probe {
 
 /// Called before any driver has started.
 pub fn look_at_reset() {
-    let probe = probe(0);
-    AT_RESET.call_once(|| RESET_FACTS.iter().find_map(|fact| fact.1(&probe).err().map(|wrong| (fact.0, wrong))));
+    // No driver has started that could be asked: where a GICv3 has nothing, a GICv2 says that it is one.
+    let id: Reg<u32, (), Ro> = virt::BOARD.gics[0].distributor().reg(0xfe8);
+    let version = if id.get() >> 4 & 0xf == 2 { Version::V2 } else { Version::V3 };
+    let (facts, probe) = (reset_facts(version), probe(version, 0));
+    AT_RESET.call_once(|| facts.iter().find_map(|fact| fact.1(&probe).err().map(|wrong| (fact.0, wrong))));
 }
 
 /// Checks every fact on the CPU that runs the caller.
 fn check(cx: &mut ThreadCx, cpu: usize) {
-    let probe = probe(cpu);
+    let version = gic::caps(cx).version;
+    let probe = probe(version, cpu);
     let _masked = kernel::irq_flags::save(cx);
     // Not the kernel's: the facts are looked at with interrupts masked, one after another.
     kernel::latency::ignore();
-    for fact in FACTS.into_iter().flatten() {
+    for fact in facts(version) {
         assert_eq!(probe.check(fact), Ok(()), "CPU {cpu}: {}", fact.0);
     }
 }

@@ -1,18 +1,17 @@
 //! How does an edge-triggered interrupt go from trigger to deactivation?
 use super::{CLEAR_PENDING, Checked, Fact, NOTHING, Probe, expect};
-use crate::sysreg::{IccCtlr, IccSgi1r};
 use tock_registers::interfaces::{Readable, Writeable};
 
 pub(super) const FACTS: &[Fact] = &[
-    ("an idle acknowledge returns 1023", |p| expect("ICC_IAR1", p.acknowledge(), NOTHING)),
+    ("an idle acknowledge returns 1023", |p| expect("acknowledged", p.acknowledge(), NOTHING)),
     ("set and clear registers leave the neighbours alone", neighbours),
     ("two triggers while disabled are one interrupt on enable", latched_once),
     ("clearing the pending bit of an edge takes it back", taken_back),
     ("a trigger while active is delivered after deactivation", while_active),
     ("EOI mode 1: dropped and active until DIR; others go on", split_end),
-    ("EOI mode 0: EOIR1 deactivates", joint_end),
+    ("EOI mode 0: EOIR deactivates", joint_end),
     ("an SGI to oneself is pending at once", own_sgi),
-    ("disabling is in effect when RWP reads 0", disabled),
+    ("disabling is in effect when RWP reads 0, where there is one", disabled),
 ];
 
 fn neighbours(p: &Probe) -> Checked {
@@ -92,11 +91,11 @@ fn split_end(p: &Probe) -> Checked {
 fn joint_end(p: &Probe) -> Checked {
     p.set_edge(p.spare, true);
     p.enable(p.spare);
-    IccCtlr.set(0);
+    p.interface().open(false);
     p.pend(p.spare);
     let first = p.acknowledge();
     p.drop_priority(first);
-    IccCtlr.set(2);
+    p.interface().open(true);
     expect("acknowledged", first, p.spare)?;
     expect("active after EOIR1", p.active(p.spare), false)
 }
@@ -104,19 +103,20 @@ fn joint_end(p: &Probe) -> Checked {
 fn own_sgi(p: &Probe) -> Checked {
     const SGI: u32 = 7;
     p.strobe(super::CLEAR_PENDING, SGI);
-    let group = p.gicr.offset(super::SGI_PAGE).reg::<u32, (), super::Rw>(super::GROUP);
+    let group = p.group(SGI);
     let kept = group.get();
-    group.set(kept | 1 << SGI);
+    p.let_in(SGI);
     p.set_priority(SGI, super::DEFAULT_PRIORITY);
     p.enable(SGI);
-    IccSgi1r.set(p.sgi_to_self(SGI));
+    p.send_to_self(SGI);
     let taken = p.acknowledge();
     if taken != NOTHING {
         p.end(taken);
     }
     p.strobe(super::CLEAR_ENABLE, SGI);
     group.set(kept);
-    expect("ICC_IAR1", taken, SGI)
+    // Above it, a GICv2 has who sent it.
+    expect("acknowledged", crate::gic::intid(taken), SGI)
 }
 
 fn disabled(p: &Probe) -> Checked {

@@ -31,9 +31,9 @@ fn with_line(p: &Probe, check: fn(&Probe) -> Checked) -> Checked {
     let control: Reg<u32, (), Rw> = p.uart.reg(0x30);
     let data: Reg<u32, (), Wo> = p.uart.reg(0);
     let kept = (control.get(), imsc(p).get());
-    let group: Reg<u32, (), Rw> = p.gicd.reg(super::GROUP + 4 * (p.uart_intid as usize / 32));
+    let group = p.group(p.uart_intid);
     let kept_group = group.get();
-    group.set(kept_group | 1 << (p.uart_intid % 32));
+    p.let_in(p.uart_intid);
     p.set_edge(p.uart_intid, false);
     p.set_priority(p.uart_intid, super::DEFAULT_PRIORITY);
     p.route_here(p.uart_intid);

@@ -1,25 +1,59 @@
 //! Which pending interrupt comes first, and which one preempts?
-use super::{Checked, Fact, NOTHING, PRIORITY, Probe, Ro, expect};
-use crate::sysreg::{IccBpr1, IccCtlr, IccPmr};
+use super::{CLEAR_PENDING, Checked, Fact, NOTHING, PRIORITY, Probe, Ro, Rw, expect};
+use crate::sysreg::IccCtlr;
 use tock_registers::interfaces::{Readable, Writeable};
 
 pub(super) const FACTS: &[Fact] = &[
-    ("the CPU interface has 5 priority bits", five_bits),
     ("the distributor keeps 8 priority bits", eight_bits),
     ("equal priorities are acknowledged lowest INTID first", lowest_first),
     ("pending interrupts are selected by all 8 bits", all_bits_select),
     ("the more urgent one is acknowledged first and runs at its priority", urgent_first),
     ("PMR lets through only what is strictly more urgent", strictly),
-    ("priorities that differ in bits [2:0] do not preempt", no_preemption_below),
     ("a more urgent interrupt preempts; ends are in reverse order", preemption),
 ];
+pub(super) const V3_FACTS: &[Fact] = &[
+    ("the CPU interface has 5 priority bits", five_bits),
+    ("priorities that differ in bits [2:0] do not preempt", |p| no_preemption_below(p, 0xa0, 0xa0)),
+];
+/// A real one has 4 or 5.
+pub(super) const V2_FACTS: &[Fact] = &[
+    ("the CPU interface has 8 priority bits", eight_bits_of_the_interface),
+    ("priorities that differ in bit 0 do not preempt", |p| no_preemption_below(p, 0xa5, 0xa4)),
+    ("SGIs are forced by sender, and their pending bits are read-only", sgi_senders),
+];
 
-fn five_bits(_: &Probe) -> Checked {
+fn five_bits(p: &Probe) -> Checked {
     expect("ICC_CTLR.PRIbits", IccCtlr.get() >> 8 & 7, 4u32)?;
-    expect("PMR <- 0xFF", IccPmr.get(), 0xf8u32)?;
-    expect("BPR1 <- 0", IccBpr1.get(), 3u32)?;
-    IccPmr.set(0xa7);
-    expect("PMR <- 0xA7", IccPmr.get(), 0xa0u32)
+    expect("PMR <- 0xFF", p.interface().mask(), 0xf8u32)?;
+    expect("BPR1 <- 0", p.interface().binary_point(), 3u32)?;
+    p.interface().set_mask(0xa7);
+    expect("PMR <- 0xA7", p.interface().mask(), 0xa0u32)
+}
+
+fn eight_bits_of_the_interface(p: &Probe) -> Checked {
+    expect("PMR <- 0xFF", p.interface().mask(), 0xffu32)?;
+    expect("BPR <- 0", p.interface().binary_point(), 0u32)?;
+    p.interface().set_mask(0xa7);
+    expect("PMR <- 0xA7", p.interface().mask(), 0xa7u32)
+}
+
+/// Sends SGI 9 to this CPU as if interface 0 had, by `SPENDSGIR`, and takes it back by `CPENDSGIR`.
+fn sgi_senders(p: &Probe) -> Checked {
+    const SGI: u32 = 9;
+    const WORD: usize = 4 * (SGI as usize / 4);
+    const SENDER_0: u32 = 1 << (8 * (SGI % 4));
+    let (set, clear) = (p.gicd.reg::<u32, (), Rw>(0xf20 + WORD), p.gicd.reg::<u32, (), Rw>(0xf10 + WORD));
+    p.pend(SGI);
+    expect("by ISPENDR", p.pending(SGI), false)?;
+    set.set(SENDER_0);
+    let (forced, senders) = (p.pending(SGI), clear.get());
+    p.strobe(CLEAR_PENDING, SGI);
+    let kept = p.pending(SGI);
+    clear.set(SENDER_0);
+    expect("by SPENDSGIR", forced, true)?;
+    expect("its senders", senders, SENDER_0)?;
+    expect("after ICPENDR", kept, true)?;
+    expect("after CPENDSGIR", p.pending(SGI), false)
 }
 
 fn eight_bits(p: &Probe) -> Checked {
@@ -73,7 +107,7 @@ fn urgent_first(p: &Probe) -> Checked {
 }
 
 fn strictly(p: &Probe) -> Checked {
-    IccPmr.set(0xa0);
+    p.interface().set_mask(0xa0);
     both(p, 0xa0, 0x98);
     let [first, second] = order(p);
     expect("0x98", first, p.other())?;
@@ -81,11 +115,11 @@ fn strictly(p: &Probe) -> Checked {
     expect("0xA0 stays pending", p.pending(p.spare), true)
 }
 
-/// What is acknowledged while `spare` is active at 0xA4 and `other` pending at `priority`; both are ended.
-fn nested(p: &Probe, priority: u8) -> (u32, u32, u64) {
+/// What is acknowledged while `spare` is active at `active` and `other` pending at `priority`; both are ended.
+fn nested(p: &Probe, active: u8, priority: u8) -> (u32, u32, u64) {
     p.set_edge(p.spare, true);
     p.set_edge(p.other(), true);
-    p.set_priority(p.spare, 0xa4);
+    p.set_priority(p.spare, active);
     p.set_priority(p.other(), priority);
     p.enable(p.spare);
     p.enable(p.other());
@@ -100,15 +134,16 @@ fn nested(p: &Probe, priority: u8) -> (u32, u32, u64) {
     (outer, inner, running)
 }
 
-fn no_preemption_below(p: &Probe) -> Checked {
-    let (outer, inner, running) = nested(p, 0xa0);
+/// `pending` is more urgent by what does not count only; it is also the running priority.
+fn no_preemption_below(p: &Probe, active: u8, pending: u8) -> Checked {
+    let (outer, inner, running) = nested(p, active, pending);
     expect("active", outer, p.spare)?;
-    expect("0xA0 while 0xA4 runs", inner, NOTHING)?;
-    expect("running priority", running, 0xa0u32)
+    expect("the slightly more urgent one", inner, NOTHING)?;
+    expect("running priority", running, pending)
 }
 
 fn preemption(p: &Probe) -> Checked {
-    let (outer, inner, running) = nested(p, 0x98);
+    let (outer, inner, running) = nested(p, 0xa4, 0x98);
     expect("active", outer, p.spare)?;
     expect("0x98 while 0xA4 runs", inner, p.other())?;
     expect("running priority", running, 0x98u32)?;

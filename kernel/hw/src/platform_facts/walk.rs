@@ -1,4 +1,4 @@
-//! Do the controllers agree beyond the facts that somebody thought of? Random register accesses, and a hash of what is read.
+//! Do the GICv3s agree beyond the facts that somebody thought of? Random register accesses, and a hash of what is read.
 //!
 //! Each step does one thing to one of a few INTIDs (or to the CPU interface), then reads their enabled, pending and active
 //! bits, the running priority and the active priorities. The hashes were recorded on QEMU 10.0.2. What the architecture
@@ -13,7 +13,7 @@ use crate::{
 };
 use tock_registers::interfaces::{Readable, Writeable};
 
-pub(super) const FACTS: &[Fact] = &[("random accesses read the same", |p| {
+pub(super) const V3_FACTS: &[Fact] = &[("random accesses read the same", |p| {
     const WALKS: [(u64, u64); 4] = [
         (1, 0x4d46_fb0d_c921_d2fc),
         (2, 0x63f6_9878_240b_f4ab),
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
             21 => p.uart.reg::<u32, (), Rw>(0x44).set(0x20),
             22 if self.one_in(2) => {
                 let sgi = self.intids[self.below(2) as usize];
-                IccSgi1r.set(p.sgi_to_self(sgi));
+                IccSgi1r.set(Probe::sgi_to_self(sgi));
             }
             22 if intid >= 32 => {
                 // Nowhere, now and then.

@@ -21,7 +21,7 @@ pub struct Config {
     pub gic: Version,
     /// INTIDs of the distributor, special ones included: a multiple of 32, 64 to 1024.
     pub lines: u32,
-    /// Priority bits that the CPU interfaces implement: 5 to 7. The distributor keeps all 8.
+    /// Priority bits that the CPU interfaces implement: 5 to 7, of a GICv2 4 to 8. The distributor keeps all 8.
     pub priority_bits: u32,
     /// Address of the distributor.
     pub gicd: usize,
@@ -189,7 +189,8 @@ impl Config {
             self.lines.is_multiple_of(32) && (64..=1024).contains(&self.lines),
             "lines: a multiple of 32, 64..=1024"
         );
-        assert!((5..=7).contains(&self.priority_bits), "priority bits: 5 to 7");
+        let bits = if self.gic == Version::V2 { 4..=8 } else { 5..=7 };
+        assert!(bits.contains(&self.priority_bits), "priority bits: {bits:?}");
         assert!(self.gic == Version::V3 || self.cpus <= 8, "a GICv2 serves eight CPUs");
         assert!(self.frequency > 0 && self.relax > 0 && self.point_budget > 0);
         assert!((16..32).contains(&self.timer_intid) && (32..self.lines.min(1020)).contains(&self.uart_intid));

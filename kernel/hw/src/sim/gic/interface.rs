@@ -1,5 +1,6 @@
 //! What does a CPU interface do, and what do its system registers do? Arm IHI 0069H 12.2, priorities 4.8.
 use super::{Gic, NONE, SPI};
+use crate::gic::Version;
 
 const EOI_MODE: u64 = 1 << 1;
 /// `ICC_CTLR_EL1`: affinity 3 valid, 24-bit INTIDs.
@@ -10,8 +11,10 @@ const RSS: u64 = 1 << 18;
 const IDLE: u8 = 0xff;
 
 pub(super) struct Interface {
-    /// Priority bits implemented: also the number of preemption bits.
+    /// Priority bits implemented.
     bits: u32,
+    /// How far the binary point is from the bits that it takes off: by one for group 0, so that no more than 7 preempt.
+    above: u32,
     pub pmr: u8,
     pub bpr: u8,
     pub eoi_mode: bool,
@@ -25,10 +28,12 @@ pub(super) struct Interface {
 }
 
 impl Interface {
-    pub fn new(bits: u32) -> Self {
+    /// Of a GICv3, whose group 1 is used, or of a GICv2, whose group 0 is.
+    pub fn new(bits: u32, version: Version) -> Self {
         let (acknowledged, special) = (Vec::new(), None);
-        let bpr = (8 - bits) as u8;
-        Self { bits, pmr: 0, bpr, eoi_mode: false, enabled: false, levels: 0, acknowledged, special }
+        let above = u32::from(version == Version::V2);
+        let bpr = (8 - bits).saturating_sub(above) as u8;
+        Self { bits, above, pmr: 0, bpr, eoi_mode: false, enabled: false, levels: 0, acknowledged, special }
     }
     /// Levels that firmware never dropped.
     pub fn inherit(&mut self, levels: u32) {
@@ -39,14 +44,21 @@ impl Interface {
     pub fn running(&self) -> u8 {
         match self.levels {
             0 => IDLE,
-            levels => (levels.trailing_zeros() << (8 - self.bits)) as u8,
+            levels => (levels.trailing_zeros() << self.level_shift()) as u8,
         }
+    }
+    /// Priorities of a preemption level differ in this many bits.
+    fn level_shift(&self) -> u32 {
+        (8 - self.bits).max(1)
+    }
+    /// The part of a priority that preempts.
+    fn group(&self, priority: u8) -> u8 {
+        priority & (0xffu32 << (u32::from(self.bpr) + self.above)) as u8
     }
     /// Whether an interrupt of this priority is signalled now: above the mask, its group priority above the running one.
     pub fn admits(&self, priority: u8) -> bool {
-        let group = |priority: u8| priority & (0xffu32 << self.bpr) as u8;
         let running = self.running();
-        self.enabled && priority < self.pmr && (running == IDLE || group(priority) < group(running))
+        self.enabled && priority < self.pmr && (running == IDLE || self.group(priority) < self.group(running))
     }
     /// The priority mask, cut to what is implemented.
     pub fn set_pmr(&mut self, value: u8) {
@@ -54,7 +66,7 @@ impl Interface {
     }
     /// The binary point, no smaller than what is implemented.
     pub fn set_bpr(&mut self, value: u8) {
-        self.bpr = (value & 7).max((8 - self.bits) as u8);
+        self.bpr = (value & 7).max((8 - self.bits).saturating_sub(self.above) as u8);
     }
     /// Word `bank` of the active priorities.
     pub fn set_levels(&mut self, bank: u32, value: u32) {
@@ -65,8 +77,7 @@ impl Interface {
         }
     }
     fn activate(&mut self, taken: u32, priority: u8) {
-        let group = priority & (0xffu32 << self.bpr) as u8;
-        self.levels |= 1 << (group >> (8 - self.bits));
+        self.levels |= 1 << (self.group(priority) >> self.level_shift());
         self.acknowledged.push(taken);
     }
     /// Drops the priority of the running interrupt, by a write of `register`.

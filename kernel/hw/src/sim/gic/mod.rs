@@ -89,7 +89,7 @@ impl Gic {
             asleep: config.gic == Version::V3,
             waking: 0,
             rwp: 0,
-            interface: Interface::new(config.priority_bits),
+            interface: Interface::new(config.priority_bits, config.gic),
         };
         let mut gic = Self {
             lines: config.lines.min(1020),
