@@ -9,6 +9,9 @@ use kernel::{
     irq::Irq,
 };
 
+#[cfg(target_os = "none")]
+mod el3;
+
 const GICD: usize = 0x0800_0000;
 /// CPU interface of a GICv2.
 const GICC: usize = 0x0801_0000;

@@ -13,6 +13,9 @@
 //! A secondary CPU does the same 2 and 3, then turns MMU and caches on with the boot CPU's tables and calls the kernel.
 //! Until then it writes nothing to memory, see [`smp`](super::smp).
 //!
+//! At EL3 there is no firmware: the board's linker script may name a function, `__board_el3`, that does what firmware would do.
+//! It is called on each CPU and may change x0 to x18 and x30.
+//!
 //! Registers on the way: x19 where to go on at EL1, x20 what was in x0, x21 the exception level entered at, x22 the CPU's
 //! number.
 use super::{cpu_stacks, mmu};
@@ -61,10 +64,17 @@ global_asm!(
     "mov w1, #0x40",
     "str w1, [x0]",
     "dsb sy",
-    "2: mov x0, #0xf",
+    // What else this board's firmware would have done.
+    "2: ldr x0, =__board_el3",
+    "cbz x0, 8f",
+    "blr x0",
+    "8: mrs x0, id_aa64pfr0_el1",
+    "ubfx x0, x0, #24, #4", // system register interface to the GIC?
+    "cbz x0, 9f",
+    "mov x0, #0xf",
     "msr S3_6_C12_C12_5, x0", // ICC_SRE_EL3: system registers, also for lower levels
     "isb",
-    "mov x0, #0x531", // SCR_EL3: RW (lower level is AArch64), HCE, RES1, NS
+    "9: mov x0, #0x531", // SCR_EL3: RW (lower level is AArch64), HCE, RES1, NS
     "msr scr_el3, x0",
     "msr cptr_el3, xzr",
     "msr mdcr_el3, xzr",
