@@ -1,7 +1,7 @@
 //! What does a tree say about memory and CPUs, and how are these started? (BU-04)
-use super::{cpus, memory, psci};
+use super::{cpus, interrupt_controller, memory, psci};
 use build::Builder;
-use hw::smp::Method;
+use hw::{gic::Version, smp::Method};
 use logic::device_tree::{Node, Tree};
 
 #[path = "../../logic/src/device_tree/tests/build.rs"]
@@ -93,4 +93,26 @@ fn bu_04_how_psci_is_called() {
     assert_eq!((by("hvc"), by("smc"), by("svc")), (Some(Method::PsciHvc), Some(Method::PsciSmc), None));
     let none = written(|root| root);
     assert_eq!(psci(&root(&none)), None);
+}
+
+/// G2-01: which interrupt controller it is, in the root or on the chip's bus, by any of the names that it goes by.
+#[test]
+fn g2_01_the_interrupt_controllers_version() {
+    let version = |name: &str, compatible: &str| {
+        let controller = |node: Builder| node.node(name, |node| node.text("compatible", compatible));
+        let in_root = written(|root| controller(root.node("memory@0", |memory| memory)));
+        let on_chip = written(|root| root.node("soc", controller));
+        let versions = [in_root, on_chip].map(|tree| interrupt_controller(&root(&tree)));
+        // QEMU's name is for the root.
+        assert!(versions[0] == versions[1] || name.starts_with("intc"));
+        versions[0]
+    };
+    assert_eq!(version("intc@8000000", "arm,cortex-a15-gic"), Some(Version::V2));
+    assert_eq!(version("intc@8000000", "arm,gic-v3"), Some(Version::V3));
+    assert_eq!(version("interrupt-controller@40041000", "arm,gic-400"), Some(Version::V2));
+    assert_eq!(version("interrupt-controller@0", "arm,gic-600\0arm,gic-v3"), Some(Version::V3));
+    assert_eq!(version("interrupt-controller@0", "arm,gic-v3x"), None);
+    assert_eq!(version("pic@0", "arm,gic-400"), None);
+    let none = written(|root| root);
+    assert_eq!(interrupt_controller(&root(&none)), None);
 }

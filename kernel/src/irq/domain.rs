@@ -227,8 +227,8 @@ pub(crate) fn warning(w: Warning) {
 pub(crate) fn start(board: &Board, version: Option<Version>, end: End) -> Result<()> {
     let mut known = board.gics.iter();
     let Some(facts) = known.find(|facts| version.is_none_or(|version| version == facts.version())) else {
-        let version = version.map_or("no interrupt controller", Version::name);
-        report::bug!("the device tree has a {}, and {} is not known to have one", version, board.name);
+        let what = version.map_or("interrupt controller", Version::name);
+        report::bug!("{}: nothing is known of its {}", board.name, what);
     };
     let affinity = percpu::this().affinity.get();
     let gic = match Gic::start(facts, end, affinity, &mut warning) {

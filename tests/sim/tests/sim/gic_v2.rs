@@ -6,15 +6,18 @@ use crate::{
     harness::{each_gic, pend, run_unverified, run_with, warnings},
 };
 use hw::{
-    gic::{Version, Which},
+    gic::{End, Facts, Gic, GicError, V2Facts, V3Facts, Version, Which},
+    mmio::Mmio,
     sim::{self, Access, Config, Firmware, Quirks, irq},
 };
 use kernel::{
-    CpuSet, ThreadCx, gic,
+    CpuSet, ThreadCx,
+    board::Board,
+    gic,
     ipi::Ipi,
     irq::{self as lines, Irq, Rule, Trigger, Violation, inject},
     irq_flags,
-    simulation::{Bug, turn_on},
+    simulation::{self, Bug, turn_on},
     trace,
 };
 use std::sync::atomic::Ordering::SeqCst;
@@ -235,24 +238,47 @@ fn the_difference_can_be_asked_for() {
     });
 }
 
+/// A controller that the board's facts do not have is a BUG that says which; so is one that is not where it should be.
+#[test]
+fn a_controller_that_is_not_known_is_a_bug() {
+    /// The simulated board with these of its controllers.
+    const fn board(gics: &'static [Facts]) -> Board {
+        Board { gics, ..simulation::BOARD }
+    }
+    static ONLY_V3: Board = board(simulation::BOARD.gics.split_at(1).0);
+    // SAFETY: the simulated bus, which checks. Where the driver asks for the version there, `GICR_WAKER` answers.
+    const NOWHERE: Mmio = unsafe { Mmio::new(0x080a_0014 - 0xffe8) };
+    static ELSEWHERE: Board = board(&[Facts::V3(V3Facts { distributor: NOWHERE, regions: &[] })]);
+    for (gic, board, said) in [
+        (Version::V2, &ONLY_V3, "simulation: nothing is known of its GICv2"),
+        (Version::V3, &ELSEWHERE, "there is no GICv3 at 0x809002c"),
+    ] {
+        let boot = hw::upcall::Boot { device_tree: 0, entry_level: 1 };
+        let outcome =
+            sim::run(Config { gic, ..v2(1) }, move || kernel::boot::start(&boot, board, |_| unreachable!("no boot")));
+        assert_eq!(outcome.end, sim::End::Exit(kernel::report::EXIT_BUG));
+        assert!(outcome.console.contains(said), "{}", outcome.console);
+    }
+}
+
 /// A line cannot be given to a CPU that the controller does not know.
 #[test]
 fn a_route_to_nobody_is_refused() {
     sim::run(v2(2), || {
         let (_, (gic, local)) = start_v2();
         gic.unmask(&local, 60);
-        assert_eq!(gic.set_route(&local, 60, 1), Err(hw::gic::GicError::Invalid), "its interface was not started");
+        assert_eq!(gic.set_route(&local, 60, 1), Err(GicError::Invalid), "its interface was not started");
         assert!(irq::state(60).enabled && irq::state(60).route == 1);
-        assert_eq!(gic.send_sgi(1, [1], &mut |_| {}), Err(hw::gic::GicError::Unsupported));
-        assert_eq!(gic.send_sgi(16, [0], &mut |_| {}), Err(hw::gic::GicError::Invalid));
-        assert_eq!(gic.send_sgi(1, [], &mut |_| {}), Err(hw::gic::GicError::Invalid));
+        assert_eq!(gic.send_sgi(1, [1], &mut |_| {}), Err(GicError::Unsupported));
+        assert_eq!(gic.send_sgi(16, [0], &mut |_| {}), Err(GicError::Invalid));
+        assert_eq!(gic.send_sgi(1, [], &mut |_| {}), Err(GicError::Invalid));
     });
     let wrong = Config { gic: Version::V3, ..v2(1) };
     sim::run(wrong, || {
         // SAFETY: the simulated bus, which checks.
-        let [distributor, cpu_interface] = [0x0800_0000, 0x0801_0000].map(|at| unsafe { hw::mmio::Mmio::new(at) });
-        let facts = hw::gic::Facts::V2(hw::gic::V2Facts { distributor, cpu_interface });
-        let started = hw::gic::Gic::start(&facts, hw::gic::End::Split, 0, &mut |_| {});
-        assert_eq!(started.err(), Some(hw::gic::GicError::Unsupported), "a GICv3 is none");
+        let [distributor, cpu_interface] = [0x0800_0000, 0x0801_0000].map(|at| unsafe { Mmio::new(at) });
+        let facts = Facts::V2(V2Facts { distributor, cpu_interface });
+        let started = Gic::start(&facts, End::Split, 0, &mut |_| {});
+        assert_eq!(started.err(), Some(GicError::Unsupported), "a GICv3 is none");
     });
 }
