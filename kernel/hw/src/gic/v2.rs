@@ -159,6 +159,8 @@ impl Distributor {
 
     /// Makes an SGI pending on the CPU that calls, as if it had sent it itself, or takes back all that were sent to it:
     /// the set and clear registers of pending bits ignore SGIs (4.3.15, 4.3.16).
+    #[cold]
+    #[inline(never)]
     pub fn sgi_register(&self, id: u32, on: bool) -> Strobe {
         let (offset, sources) = match on {
             true => (0xf20, 1 << self.own_number().unwrap_or(0)),

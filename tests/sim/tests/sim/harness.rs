@@ -275,6 +275,20 @@ pub fn seeded(cpus: usize, seed: u64, body: impl FnOnce(&mut ThreadCx) + 'static
     smp_with(Config { cpus, order: hw::sim::Order::Seeded(seed), ..Config::default() }, body)
 }
 
+/// As [`smp`], on a machine with a GICv2 and then on one with a GICv3, whose outcome it is.
+#[track_caller]
+pub fn smp_on_each_gic(cpus: usize, body: impl FnOnce(&mut ThreadCx) + Clone + 'static) -> Outcome {
+    smp_with(Config { cpus, gic: Version::V2, ..Config::default() }, body.clone());
+    smp(cpus, body)
+}
+
+/// As [`seeded`]; every second seed has a GICv2.
+#[track_caller]
+pub fn seeded_on_either_gic(cpus: usize, seed: u64, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {
+    let gic = if seed.is_multiple_of(2) { Version::V3 } else { Version::V2 };
+    smp_with(Config { cpus, order: hw::sim::Order::Seeded(seed), gic, ..Config::default() }, body)
+}
+
 /// Boots a machine with a counter of nanoseconds, all of whose CPUs come up.
 #[track_caller]
 pub fn smp_with(config: Config, body: impl FnOnce(&mut ThreadCx) + 'static) -> Outcome {

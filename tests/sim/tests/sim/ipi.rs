@@ -1,6 +1,7 @@
 //! Does one CPU make another one do what it wants? (G3-12)
 use crate::harness::{
-    Log, MS, US, become_policy, fifo, first_number, move_to, ms, rr, run, seeded, smp, start_on, warnings,
+    Log, MS, US, become_policy, fifo, first_number, move_to, ms, rr, run, seeded_on_either_gic as seeded,
+    smp_on_each_gic as smp, start_on, warnings,
 };
 use hw::sim::{self, seeds};
 use kernel::{

@@ -1,6 +1,8 @@
 //! Does each CPU have its private lines for itself? (G3-13, IQ-13)
 use crate::{
-    harness::{Log, fifo, move_to, ms, run, seeded, smp, start_on, warnings},
+    harness::{
+        Log, fifo, move_to, ms, run, seeded_on_either_gic as seeded, smp_on_each_gic as smp, start_on, warnings,
+    },
     irq_kit::{Count, warned},
 };
 use hw::{
