@@ -63,7 +63,7 @@ fn serve() -> Switch {
     let mut cx = unsafe { HardIrqCx::new() };
     trace::record(trace::VECTOR, 0, 0);
     let Served { intid, woken } = match gic().acknowledge_direct() {
-        Some(intid) if intid < SPECIAL => Served { intid, woken: one(intid, &mut cx) },
+        Some(intid) if intid < SPECIAL => Served { intid, woken: one(intid, intid, &mut cx) },
         Some(intid) => special(intid),
         None => serve_indirect(&mut cx),
     };
@@ -84,10 +84,11 @@ struct Served {
     woken: Option<Ref>,
 }
 
+/// What was acknowledged, by its INTID: whom it wakes.
 #[inline(always)]
-fn one(taken: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
-    match domain::lookup(gic::intid(taken)) {
-        Some(line) => flow::run(line, gic::intid(taken), cx),
+fn one(taken: u32, intid: u32, cx: &mut HardIrqCx<'_>) -> Option<Ref> {
+    match domain::lookup(intid) {
+        Some(line) => flow::run(line, intid, cx),
         None => {
             no_line(taken, cx);
             None
@@ -105,7 +106,8 @@ fn serve_indirect(cx: &mut HardIrqCx<'_>) -> Served {
         return special(gic::intid(taken));
     }
     loop {
-        let served = Served { intid: gic::intid(taken), woken: one(taken, cx) };
+        let intid = gic::intid(taken);
+        let served = Served { intid, woken: one(taken, intid, cx) };
         taken = gic().acknowledge_more();
         if gic::intid(taken) >= SPECIAL {
             return served;

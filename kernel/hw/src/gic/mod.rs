@@ -169,8 +169,8 @@ impl Strobe {
 /// Acknowledge, end and deactivate go to the CPU interface of the CPU that calls. Mask, unmask and the like of an SGI or
 /// PPI go to the registers of the calling CPU, passed as `local`; nothing may migrate meanwhile.
 pub struct Gic {
-    /// A GICv3 with split end, whose way through an interrupt is system registers alone: all that the way has to look at.
-    direct: bool,
+    /// Not a GICv3 with split end, whose way through an interrupt is system registers alone: all that the way has to look at.
+    indirect: bool,
     end: End,
     driver: Driver,
 }
@@ -202,7 +202,7 @@ impl Gic {
             Facts::V2(facts) => Driver::V2(v2::Distributor::start(facts, warn)?),
             Facts::V3(facts) => Driver::V3(v3::Distributor::start(facts, affinity, warn)?),
         };
-        Ok(Self { direct: facts.version() == Version::V3 && end == End::Split, end, driver })
+        Ok(Self { indirect: facts.version() != Version::V3 || end != End::Split, end, driver })
     }
     /// Its version.
     pub fn version(&self) -> Version {
@@ -251,13 +251,14 @@ impl Gic {
     /// [`acknowledge`](Self::acknowledge) where that is a matter of system registers; `None`: elsewhere, nothing was done.
     #[inline(always)]
     pub fn acknowledge_direct(&self) -> Option<u32> {
-        self.direct.then(|| {
-            let intid = v3_cpu::acknowledge();
-            if intid < SPECIAL {
-                v3_cpu::drop_priority(intid);
-            }
-            intid
-        })
+        if self.indirect {
+            return None;
+        }
+        let intid = v3_cpu::acknowledge();
+        if intid < SPECIAL {
+            v3_cpu::drop_priority(intid);
+        }
+        Some(intid)
     }
     /// Acknowledges the most urgent pending interrupt: now active, with [`split end`](Self::splits_end) its priority
     /// dropped. The answer has its [`intid`], or a special one; it is what [`deactivate`](Self::deactivate) takes.
@@ -288,7 +289,7 @@ impl Gic {
     /// Ends the active state; without split end the running priority drops only now. Of an SGI, what the acknowledge gave.
     #[inline(always)]
     pub fn deactivate(&self, taken: u32) {
-        if self.direct { v3_cpu::deactivate(taken) } else { self.deactivate_indirect(taken) }
+        if self.indirect { self.deactivate_indirect(taken) } else { v3_cpu::deactivate(taken) }
     }
     #[cold]
     #[inline(never)]
