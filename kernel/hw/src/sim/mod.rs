@@ -25,7 +25,7 @@
 //!   when no CPU has anything else to do.
 //! - Stacks: the kernel's own are never touched, so overflows are not seen.
 //! - Exceptions other than interrupts.
-//! - In the interrupt controller: group 0 and FIQ, LPIs and the ITS, 1-of-N routing (goes to the first CPU), and the
+//! - In the interrupt controller: FIQ (group 0 of a GICv3; a GICv2's is IRQ), a second security state, LPIs and the ITS, 1-of-N routing (goes to the first CPU), and the
 //!   delay with which a disable takes effect (`RWP` reads set, the effect is immediate).
 //! - In the PL011: modem lines, DMA, breaks, damaged characters, loopback; sending takes no time.
 
