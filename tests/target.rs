@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 use tophalf::{
+    board::Board,
     failure,
     image::{
         Image,
@@ -114,7 +115,7 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (model, gic) => Suite::all(&[(model.unwrap_or_default(), gic.unwrap_or_default(), "")]),
     };
     // Before the trials, which run in parallel: an installation has to be told about once, and to fail once.
-    Qemu::ensure()?;
+    Qemu::ensure(Board::Virt)?;
     let image = build_recipe(&suites[0].recipe())?;
     // Every image has the same table.
     let tests = tophalf::tests(&image)?;

@@ -42,8 +42,8 @@ pub struct Live {
 impl Live {
     /// Starts a machine.
     pub fn start(machine: &Machine) -> Result<Self> {
-        let qemu = Qemu::ensure()?;
-        let mut command = machine.command(&qemu);
+        let qemu = Qemu::ensure(machine.board)?;
+        let mut command = machine.command(&qemu)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().context("cannot start QEMU")?;
         let keys = child.stdin.take().map(Keyboard);

@@ -1,6 +1,7 @@
 //! What can be typed? The commands, their options and their help.
 
 use crate::{
+    board::Board,
     failure::Failure,
     image::model::Model,
     qemu::{Bootargs, machine::Gic},
@@ -57,9 +58,9 @@ pub enum Command {
 /// Where an image runs.
 #[derive(Args, Clone, Debug)]
 pub struct BoardArgs {
-    /// The board: `virt`, QEMU's
-    #[arg(long, default_value = "virt")]
-    pub board: String,
+    /// The board
+    #[arg(long, value_enum, default_value_t)]
+    pub board: Board,
 }
 
 /// What an image is built for.
@@ -103,16 +104,19 @@ pub struct RunArgs {
     /// On which interrupt controller
     #[command(flatten)]
     pub gic: GicArgs,
-    /// Number of CPUs, 1 to 8
+    /// Number of CPUs, 1 to 8; a Raspberry Pi has 4, of which so many are used
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_CPUS))]
     pub smp: u32,
     /// Shell lines to execute instead of reading keys; the run ends with the status of the last one. Standard output has
     /// only what the shell printed
     #[arg(long, value_name = "LINES")]
     pub exec: Option<String>,
-    /// Memory size
-    #[arg(long, value_name = "SIZE", default_value = crate::qemu::machine::MEMORY)]
-    pub memory: String,
+    /// Memory size [default: 256M; a Raspberry Pi has 2 GiB and no other]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// Boot with this device tree instead of QEMU's or, for a Raspberry Pi, the tool's
+    #[arg(long, value_name = "FILE")]
+    pub dtb: Option<PathBuf>,
     /// Wait for a debugger on this TCP port of the local host before the first instruction
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "1234", require_equals = true)]
     pub gdb: Option<u16>,
@@ -223,7 +227,7 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
         let args = RunArgs::default();
-        assert_eq!((args.board.board.as_str(), args.smp, args.exec), ("virt", 1, None));
+        assert_eq!((args.board.board, args.smp, args.exec), (Board::Virt, 1, None));
     }
 
     #[test]

@@ -24,11 +24,6 @@ impl Failure {
         Self { what: what.into(), hint: None, status: FAILED, cause: None }
     }
 
-    /// A feature that a later version brings: exit status 2.
-    pub fn not_yet(what: impl fmt::Display) -> Self {
-        Self::new(format!("not yet supported: {what}")).status(USAGE)
-    }
-
     /// Says what the user can do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

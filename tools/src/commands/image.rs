@@ -1,6 +1,5 @@
 //! `image`: where is the image, and what would a boot loader load?
 
-use super::{DEFAULT_IMAGE, check_board};
 use crate::{
     cli::ImageArgs,
     image::{
@@ -13,8 +12,8 @@ use anyhow::{Context, Result};
 
 /// Carries the command out.
 pub fn execute(args: &ImageArgs) -> Result<u8> {
-    check_board(&args.board.board)?;
-    let image = build_recipe(&Recipe { model: args.model.chosen()?, ..Recipe::package(DEFAULT_IMAGE) })?;
+    let recipe = Recipe { model: args.model.chosen()?, ..Recipe::package(args.board.board.name()) };
+    let image = build_recipe(&recipe)?;
     print(image.elf.display())?;
     if let Some(out) = &args.raw {
         let bytes = flat::binary(&image)?;

@@ -10,17 +10,18 @@ pub mod setup;
 pub mod test;
 
 use crate::{
+    board::Board,
     cli::{Cli, Command, RunArgs},
     console::Ending,
-    failure::{FAILED, Failure, TIMED_OUT},
+    failure::{FAILED, TIMED_OUT},
     qemu::boot::End,
     say::say,
 };
 use anyhow::Result;
 use std::time::Duration;
 
-/// The package of the default image.
-pub const DEFAULT_IMAGE: &str = "virt";
+/// The package of the image that is measured and studied.
+pub const DEFAULT_IMAGE: &str = Board::Virt.name();
 
 /// Carries a command out and returns the tool's exit status.
 pub fn execute(cli: Cli) -> Result<u8> {
@@ -33,14 +34,6 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Lint => lint::execute(),
         Command::Decode(args) => decode::execute(&args),
         Command::Setup => setup::execute(),
-    }
-}
-
-/// Refuses boards that no image exists for.
-fn check_board(board: &str) -> Result<()> {
-    match board {
-        "virt" => Ok(()),
-        other => Err(Failure::not_yet(format_args!("board `{other}`")).hint("the board there is: `virt`").into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `run`: how does a user get to the kernel's shell, or a script to its answers?
 
-use super::{DEFAULT_IMAGE, check_board, status};
+use super::status;
 use crate::{
     cli::RunArgs,
     console::{Input, Session},
@@ -25,7 +25,8 @@ const EXEC_LIMIT: Duration = Duration::from_secs(120);
 
 /// Carries the command out.
 pub fn execute(args: &RunArgs) -> Result<u8> {
-    check_board(&args.board.board)?;
+    let board = args.board.board;
+    board.check(args.smp, args.memory.as_deref())?;
     let image = match &args.elf {
         Some(elf) if elf.is_file() => Image { elf: elf.clone() },
         Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
@@ -34,7 +35,7 @@ pub fn execute(args: &RunArgs) -> Result<u8> {
             // The model's own is the recipe's to add.
             let others = args.features.iter().map(String::as_str).filter(|&f| Some(f) != model.feature());
             let features: Vec<&str> = others.collect();
-            build_recipe(&Recipe { features: &features, model, ..Recipe::package(DEFAULT_IMAGE) })?
+            build_recipe(&Recipe { features: &features, model, ..Recipe::package(board.name()) })?
         }
     };
     let machine = machine(args, &image);
@@ -73,7 +74,9 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
         once: args.exec.is_some(),
         gic: args.gic.gic,
         smp: args.smp,
-        memory: args.memory.clone(),
+        board: args.board.board,
+        tree: args.dtb.clone(),
+        memory: args.memory.clone().unwrap_or(base.memory),
         gdb: args.gdb,
         extra: args.qemu.clone(),
         ..base

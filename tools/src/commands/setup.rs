@@ -1,6 +1,7 @@
 //! `setup`: is everything there? What is missing is installed now, so that all else works offline.
 
 use crate::{
+    board::Board,
     qemu::{Qemu, find::WANTED},
     say::say,
     toolchain::{self, Need},
@@ -14,7 +15,7 @@ pub fn execute() -> Result<u8> {
     if let Some(linker) = &toolchain.linker {
         say(format_args!("linker:    {}", linker.display()));
     }
-    let qemu = Qemu::ensure()?;
+    let qemu = Qemu::ensure(Board::Virt)?;
     let uarts = if qemu.version >= WANTED { "" } else { " (one UART only; newer ones have a second)" };
     say(format_args!("QEMU:      {} {}{uarts}", qemu.path.display(), qemu.version));
     Ok(0)

@@ -87,8 +87,8 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Runs to the end. The terminal is restored on every way out of here.
     pub fn run(&self, renderer: &mut Renderer, sink: &mut impl Sink) -> Result<Ending> {
-        let qemu = Qemu::ensure()?;
-        let mut command = self.machine.command(&qemu);
+        let qemu = Qemu::ensure(self.machine.board)?;
+        let mut command = self.machine.command(&qemu)?;
         command.stdin(if self.input == Input::None { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::piped());
         let (events, waiting) = sync_channel(OUTPUT_CHUNKS);
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;

@@ -1,9 +1,10 @@
 //! What does a boot loader load? The image's segments at their places, from the lowest address on, without symbols.
 
-use super::Image;
+use super::{Image, store};
 use crate::failure::Failure;
 use anyhow::{Context, Result};
 use object::{Object, ObjectSegment};
+use std::path::PathBuf;
 
 /// A gap between segments that no image has: an address in it is wrong.
 const LARGEST: u64 = 256 * 1024 * 1024;
@@ -16,6 +17,11 @@ pub fn binary(image: &Image) -> Result<Vec<u8>> {
     let mut segments: Vec<_> = segments.collect::<Result<_>>()?;
     segments.retain(|(_, data)| !data.is_empty());
     flatten(&segments).with_context(|| format!("cannot flatten {}", image.elf.display()))
+}
+
+/// The file that a Raspberry Pi's firmware, or QEMU in its place, loads: `kernel8.img`, kept under its content's hash.
+pub fn kernel8(image: &Image) -> Result<PathBuf> {
+    store::keep_bytes(&binary(image)?, "kernel8", "img")
 }
 
 fn flatten(segments: &[(u64, &[u8])]) -> Result<Vec<u8>> {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use std::{
     fs,
     hash::{DefaultHasher, Hasher},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -16,21 +17,28 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Copies a built image under its content's hash. The copy appears whole or not at all.
 pub fn keep(built: &Path, package: &str) -> Result<Image> {
     let bytes = fs::read(built).with_context(|| format!("cannot read the image {}", built.display()))?;
+    Ok(Image { elf: keep_bytes(&bytes, package, "elf")? })
+}
+
+/// Writes bytes to a file that is named by them, and by a name and an extension. It appears whole or not at all.
+pub fn keep_bytes(bytes: &[u8], name: &str, extension: &str) -> Result<PathBuf> {
+    /// Several threads may write the same file at once.
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
     let mut hash = DefaultHasher::new();
-    hash.write(&bytes);
+    hash.write(bytes);
     let dir = project::images_dir()?;
-    let elf = dir.join(format!("{package}-{:016x}.elf", hash.finish()));
-    if !elf.exists() {
-        let half = dir.join(format!(".{package}-{}", std::process::id()));
-        let copy = || -> std::io::Result<()> {
+    let file = dir.join(format!("{name}-{:016x}.{extension}", hash.finish()));
+    if !file.exists() {
+        let half = dir.join(format!(".{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
+        let write = || -> std::io::Result<()> {
             fs::create_dir_all(&dir)?;
-            fs::write(&half, &bytes)?;
-            fs::rename(&half, &elf)
+            fs::write(&half, bytes)?;
+            fs::rename(&half, &file)
         };
-        copy().with_context(|| format!("cannot write {}", elf.display()))?;
-        forget_old(&dir, &elf);
+        write().with_context(|| format!("cannot write {}", file.display()))?;
+        forget_old(&dir, &file);
     }
-    Ok(Image { elf })
+    Ok(file)
 }
 
 /// Removes images that nobody made for a day. What cannot be removed stays: it only takes space.

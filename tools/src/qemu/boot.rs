@@ -55,8 +55,8 @@ impl Drop for Running {
 
 /// Runs a machine without input until it ends, but no longer than `limit`.
 pub fn boot(machine: &Machine, limit: Duration) -> Result<Outcome> {
-    let qemu = Qemu::ensure()?;
-    let mut command = machine.command(&qemu);
+    let qemu = Qemu::ensure(machine.board)?;
+    let mut command = machine.command(&qemu)?;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().with_context(|| format!("cannot start {}", qemu.path.display()))?;
     let mut running = Running(child);

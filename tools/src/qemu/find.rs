@@ -1,6 +1,7 @@
 //! Which QEMU runs the images, and how is one installed?
 
 use crate::{
+    board::Board,
     failure::Failure,
     install::{
         self,
@@ -41,13 +42,14 @@ impl Qemu {
         Some(Self { path, version })
     }
 
-    /// Finds QEMU, or installs it. Looks only once: every test trial asks.
-    pub fn ensure() -> Result<Self> {
-        static FOUND: OnceLock<Qemu> = OnceLock::new();
-        if let Some(qemu) = FOUND.get() {
+    /// Finds a QEMU that plays this board, or installs it. Looks only once: every test trial asks.
+    pub fn ensure(board: Board) -> Result<Self> {
+        static FOUND: [OnceLock<Qemu>; Board::ALL.len()] = [const { OnceLock::new() }; Board::ALL.len()];
+        let known = &FOUND[board as usize];
+        if let Some(qemu) = known.get() {
             return Ok(qemu.clone());
         }
-        let good = |qemu: &Self| qemu.version >= OLDEST;
+        let good = |qemu: &Self| qemu.version >= board.oldest_qemu();
         let qemu = match Self::find().filter(good) {
             Some(qemu) => qemu,
             None => {
@@ -55,21 +57,23 @@ impl Qemu {
                 // Whoever had the lock before may have installed it.
                 let found = Self::find();
                 if !found.as_ref().is_some_and(good) {
-                    install(found.as_ref())?;
+                    install(board, found.as_ref())?;
                 }
                 Self::find().filter(good).ok_or_else(|| {
                     Failure::new(format!("{PROGRAM} was installed, but it does not run or is still too old"))
-                        .hint(format!("`{PROGRAM} --version` must say {OLDEST} or newer"))
+                        .hint(format!("`{PROGRAM} --version` must say {} or newer", board.oldest_qemu()))
                 })?
             }
         };
-        Ok(FOUND.get_or_init(|| qemu).clone())
+        Ok(known.get_or_init(|| qemu).clone())
     }
 }
 
 /// What the plan depends on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Facts {
+    /// The oldest version that will do.
+    oldest: Version,
     /// What apt knows about the package.
     policy: Policy,
     /// The backports suite of this machine's mirror, unless it has been tried.
@@ -79,9 +83,9 @@ struct Facts {
 }
 
 impl Facts {
-    fn probe() -> Self {
+    fn probe(oldest: Version) -> Self {
         let backports = sources::debian_codename().and_then(|codename| sources::backports(&codename));
-        Self { policy: look(), backports, fresh: false }
+        Self { oldest, policy: look(), backports, fresh: false }
     }
 }
 
@@ -91,7 +95,7 @@ fn look() -> Policy {
 
 /// What installing QEMU will probably take; nothing where there is one. For who installs by hand, and wants to do it once.
 pub fn expected_plan() -> Vec<Action> {
-    if Qemu::find().is_some_and(|qemu| qemu.version >= OLDEST) { Vec::new() } else { foresee(&Facts::probe()) }
+    if Qemu::find().is_some_and(|qemu| qemu.version >= OLDEST) { Vec::new() } else { foresee(&Facts::probe(OLDEST)) }
 }
 
 /// The next action towards an installed QEMU; `None` if there is none left. An `Install` is the last one.
@@ -113,27 +117,28 @@ fn next(facts: &Facts) -> Option<Action> {
     match (&facts.backports, facts.fresh) {
         (_, false) if candidate.is_none() => Some(Action::Update),
         (Some(source), _) => Some(Action::AddSource(source.clone())),
-        _ if candidate.is_some_and(|version| version >= OLDEST) => Some(from(None)),
+        _ if candidate.is_some_and(|version| version >= facts.oldest) => Some(from(None)),
         (None, false) => Some(Action::Update),
         _ => None,
     }
 }
 
-fn install(found: Option<&Qemu>) -> Result<()> {
+fn install(board: Board, found: Option<&Qemu>) -> Result<()> {
+    let oldest = board.oldest_qemu();
     let missing = match found {
-        Some(old) => format!("{PROGRAM} {} is too old: {OLDEST} is needed", old.version),
+        Some(old) => format!("{PROGRAM} {} is too old for the board {}: {oldest} is needed", old.version, board.name()),
         None => format!("{PROGRAM} is missing"),
     };
     if install::find_program("apt-get").is_none() {
         let hint = match std::env::consts::OS {
             "macos" => "brew install qemu".to_owned(),
             _ => format!(
-                "install QEMU ≥ {OLDEST} for ARM64 with your system's package manager (https://www.qemu.org/download)"
+                "install QEMU ≥ {oldest} for ARM64 with your system's package manager (https://www.qemu.org/download)"
             ),
         };
         return Err(Failure::new(missing).hint(hint).into());
     }
-    let mut facts = Facts::probe();
+    let mut facts = Facts::probe(oldest);
     if install::no_install() {
         return Err(install::by_hand(&missing, &install::commands(&foresee(&facts))).into());
     }
@@ -159,13 +164,10 @@ fn install(found: Option<&Qemu>) -> Result<()> {
                 }
             },
             Action::AddSource(source) => {
-                say(format_args!(
-                    "this release's QEMU has only one UART on the board; {} has a newer one",
-                    source.suite
-                ));
+                say(format_args!("this release's QEMU is older than {WANTED}; {} has a newer one", source.suite));
                 apt.perform(&action)?;
                 let updated = apt.perform(&Action::Update);
-                facts = Facts { policy: look(), backports: None, fresh: true };
+                facts = Facts { policy: look(), backports: None, fresh: true, ..facts };
                 if facts.policy.backports(WANTED).is_none() {
                     say(format_args!("{} cannot be used; leaving it out again", source.suite));
                     apt.remove_source(source)?;
@@ -178,7 +180,7 @@ fn install(found: Option<&Qemu>) -> Result<()> {
             }
         }
     }
-    Err(Failure::new(format!("apt offers no {PACKAGE} ≥ {OLDEST}"))
+    Err(Failure::new(format!("apt offers no {PACKAGE} ≥ {oldest}"))
         .hint("check the network and apt's sources, then try again")
         .into())
 }
@@ -200,7 +202,7 @@ fn foresee(facts: &Facts) -> Vec<Action> {
                 plan.extend([action, Action::Update]);
             }
             Action::Update => {
-                facts.policy.candidate = facts.policy.candidate.or(Some(OLDEST));
+                facts.policy.candidate = facts.policy.candidate.max(Some(facts.oldest));
                 facts.fresh = true;
                 if facts.backports.is_none() {
                     plan.push(action);
@@ -231,7 +233,11 @@ mod tests {
 
     fn bookworm() -> Facts {
         let policy = Policy { candidate: Some(OLDEST), offers: vec![offer(OLDEST, "bookworm")] };
-        Facts { policy, backports: Some(source()), fresh: false }
+        Facts { backports: Some(source()), policy, ..nothing() }
+    }
+
+    fn nothing() -> Facts {
+        Facts { oldest: OLDEST, policy: Policy::default(), backports: None, fresh: false }
     }
 
     fn install(release: Option<&str>) -> Action {
@@ -266,19 +272,30 @@ mod tests {
         assert_eq!(next(&Facts { policy, ..bookworm() }), Some(install(None)));
     }
 
+    /// A board may need more than `virt` does: what the release offers will not do then, its backports will.
+    #[test]
+    fn a_board_that_needs_a_newer_one() {
+        let facts = Facts { oldest: Board::Raspi4.oldest_qemu(), ..bookworm() };
+        let plan = foresee(&facts);
+        assert_eq!(plan, [Action::AddSource(source()), Action::Update, install(Some("bookworm-backports"))]);
+        let alone = Facts { backports: None, ..facts };
+        assert_eq!(next(&alone), Some(Action::Update));
+        assert_eq!(next(&Facts { fresh: true, ..alone }), None);
+    }
+
     #[test]
     fn empty_lists_are_fetched_once() {
-        let empty = Facts { backports: Some(source()), ..Facts::default() };
+        let empty = Facts { backports: Some(source()), ..nothing() };
         assert_eq!(next(&empty), Some(Action::Update));
-        assert_eq!(next(&Facts { fresh: true, ..Facts::default() }), None);
+        assert_eq!(next(&Facts { fresh: true, ..nothing() }), None);
         assert_eq!(foresee(&empty).last(), Some(&install(Some("bookworm-backports"))));
-        assert_eq!(foresee(&Facts::default()), [Action::Update, install(None)]);
+        assert_eq!(foresee(&nothing()), [Action::Update, install(None)]);
     }
 
     #[test]
     fn too_old_everywhere() {
         let policy = Policy { candidate: Some(Version::new(6, 2)), offers: vec![] };
-        assert_eq!(next(&Facts { policy: policy.clone(), backports: None, fresh: false }), Some(Action::Update));
-        assert_eq!(next(&Facts { policy, backports: None, fresh: true }), None);
+        assert_eq!(next(&Facts { policy: policy.clone(), ..nothing() }), Some(Action::Update));
+        assert_eq!(next(&Facts { policy, fresh: true, ..nothing() }), None);
     }
 }

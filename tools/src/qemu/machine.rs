@@ -1,12 +1,14 @@
-//! Which machine does QEMU play? The board `virt`: Cortex-A53, one or several, GICv3 or GICv2, a PL011.
+//! Which machine does QEMU play? The board `virt`: Cortex-A53, one or several, GICv3 or GICv2, a PL011. Or a Raspberry Pi 4.
 
-use super::{Bootargs, Qemu};
+use super::{Bootargs, Qemu, tree};
 use crate::{
+    board::Board,
     failure::{Failure, USAGE},
-    image::Image,
+    image::{Image, flat},
 };
+use anyhow::Result;
 use clap::ValueEnum;
-use std::{ffi::OsString, process::Command};
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 /// Where the kernel's words go; always QEMU's standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,10 @@ impl Gic {
 pub struct Machine {
     /// What to run.
     pub image: Image,
+    /// What it was built for.
+    pub board: Board,
+    /// The device tree to boot with instead of the one that QEMU or this tool makes.
+    pub tree: Option<PathBuf>,
     /// The kernel's arguments.
     pub bootargs: Bootargs,
     /// Where its words go.
@@ -70,7 +76,7 @@ pub struct Machine {
     pub gic: Gic,
     /// Number of CPUs, unless `extra` says otherwise.
     pub smp: u32,
-    /// Memory size, as QEMU writes it.
+    /// Memory size, as QEMU writes it; the Raspberry Pi has always the same.
     pub memory: String,
     /// Wait for a debugger on this TCP port of the local host.
     pub gdb: Option<u16>,
@@ -93,6 +99,8 @@ impl Machine {
         let gic = Gic::default();
         Self {
             image,
+            board: Board::Virt,
+            tree: None,
             bootargs,
             console,
             deterministic: false,
@@ -106,12 +114,28 @@ impl Machine {
     }
 
     /// The QEMU command. Its standard input and output are the console's, its standard error has QEMU's own words.
-    pub fn command(&self, qemu: &Qemu) -> Command {
+    ///
+    /// # Errors
+    /// What the board loads besides the image cannot be written.
+    pub fn command(&self, qemu: &Qemu) -> Result<Command> {
         let mut command = Command::new(&qemu.path);
         // Without the network card's ROM, which is a package of its own, the board does not start unless there is no card.
-        let machine = format!("virt,gic-version={}", self.gic.version());
-        command.args(["-M", &machine, "-cpu", "cortex-a53", "-nic", "none", "-m", &self.memory]);
-        command.args(["-smp", &self.smp.to_string()]);
+        command.args(["-nic", "none"]);
+        match self.board {
+            Board::Virt => {
+                let machine = format!("virt,gic-version={}", self.gic.version());
+                command.args(["-M", &machine, "-cpu", "cortex-a53", "-m", &self.memory]);
+                command.args(["-smp", &self.smp.to_string()]).arg("-kernel").arg(&self.image.elf);
+                command.args(self.tree.iter().flat_map(|tree| ["-dtb".as_ref(), tree.as_os_str()]));
+            }
+            Board::Raspi4 => {
+                // As the firmware loads it: the flat image. An ELF file would be entered at EL3, on four CPUs at once.
+                command.args(["-M", "raspi4b", "-kernel"]).arg(flat::kernel8(&self.image)?);
+                // QEMU makes no tree of its own, and without one hands no arguments over. It has always four CPUs.
+                let own = || tree::raspi4(self.smp);
+                command.arg("-dtb").arg(self.tree.clone().map_or_else(own, Ok)?);
+            }
+        }
         command.args(["-display", "none", "-monitor", "none", "-chardev", "stdio,id=console,signal=off"]);
         match self.console {
             Console::Uart => {
@@ -130,9 +154,9 @@ impl Machine {
         if let Some(port) = self.gdb {
             command.arg("-S").args(["-gdb", &format!("tcp:127.0.0.1:{port}")]);
         }
-        command.arg("-kernel").arg(&self.image.elf).arg("-append").arg(self.bootargs.to_string());
+        command.arg("-append").arg(self.bootargs.to_string());
         command.args(&self.extra);
-        command
+        Ok(command)
     }
 }
 

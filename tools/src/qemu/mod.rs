@@ -4,6 +4,7 @@ pub mod boot;
 pub mod bootargs;
 pub mod find;
 pub mod machine;
+pub mod tree;
 
 pub use bootargs::Bootargs;
 pub use find::Qemu;

@@ -2,6 +2,7 @@
 
 use super::{latency::Longest, run::run};
 use crate::{
+    board::Board,
     failure::Failure,
     image::{
         build::{Recipe, build_recipe},
@@ -28,7 +29,7 @@ pub const IMAGE: &str = "on-target";
 pub fn longest(model: Model) -> Result<Longest> {
     let image = build_recipe(&Recipe { model, ..Recipe::package(IMAGE) })?;
     // Once, before several threads look for it.
-    Qemu::ensure()?;
+    Qemu::ensure(Board::Virt)?;
     let tests: Vec<_> = tests(&image)?.into_iter().filter(|test| test.holds_on(model)).collect();
     let bar = bar("on-target tests", tests.len());
     let (next, longest, failed) = (AtomicUsize::new(0), Mutex::new(Longest::default()), Mutex::new(None));

@@ -1,0 +1,82 @@
+//! Which boards are there, and what has the tool to know of each?
+
+use crate::{
+    failure::{Failure, USAGE},
+    version::Version,
+};
+use clap::ValueEnum;
+
+/// A board that images are built for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Board {
+    /// QEMU's board `virt`
+    #[default]
+    Virt,
+    /// Raspberry Pi 4; in QEMU its model `raspi4b`
+    Raspi4,
+}
+
+impl Board {
+    /// Every board.
+    pub const ALL: [Self; 2] = [Self::Virt, Self::Raspi4];
+
+    /// What it is called on the command line; also the package of its facts and its default image (`boards/`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Virt => "virt",
+            Self::Raspi4 => "raspi4",
+        }
+    }
+
+    /// The oldest QEMU that plays it.
+    pub const fn oldest_qemu(self) -> Version {
+        match self {
+            Self::Virt => crate::qemu::find::OLDEST,
+            // The first one that has `raspi4b`.
+            Self::Raspi4 => Version::new(9, 0),
+        }
+    }
+
+    /// The most CPUs that it has under QEMU and an image can use.
+    pub const fn cpus(self) -> u32 {
+        match self {
+            // `MAX_CPUS` in `kernel/hw/src/smp.rs`.
+            Self::Virt => 8,
+            Self::Raspi4 => 4,
+        }
+    }
+
+    /// Refuses more CPUs than it has, and memory of another size than its own.
+    pub fn check(self, smp: u32, memory: Option<&str>) -> Result<(), Failure> {
+        let wrong = |what: String, hint: &str| Err(Failure::new(what).status(USAGE).hint(hint));
+        match self {
+            Self::Raspi4 if smp > self.cpus() => {
+                wrong(format!("a Raspberry Pi 4 has 4 CPUs, not {smp}"), "with `--smp` from 1 to 4 so many are used")
+            }
+            Self::Raspi4 if memory.is_some() => wrong(
+                "QEMU's raspi4b always has 2 GiB of memory".to_owned(),
+                "leave `--memory` out, or say `--board virt`",
+            ),
+            Self::Virt | Self::Raspi4 => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_the_names() {
+        for board in Board::ALL {
+            assert_eq!(Board::from_str(board.name(), false), Ok(board));
+        }
+        assert!(Board::from_str("raspi3", false).is_err());
+    }
+
+    #[test]
+    fn what_a_board_does_not_have() {
+        assert!(Board::Virt.check(8, Some("1G")).is_ok() && Board::Raspi4.check(4, None).is_ok());
+        assert!(Board::Raspi4.check(5, None).is_err() && Board::Raspi4.check(1, Some("2G")).is_err());
+    }
+}
