@@ -4,7 +4,7 @@
 //! application's main thread, while the boot context becomes the CPU's idle thread.
 use crate::{
     bh,
-    board::Board,
+    board::{Board, Cpu},
     bootargs::{self, Options},
     console,
     cx::ThreadCx,
@@ -69,7 +69,7 @@ fn as_thread(idle: Ref, boot: &Boot, board: &'static Board, main: Main) -> ! {
     BOARD.call_once(|| board);
     let machine = memory(boot, board);
     console::set_up(board, machine.bootargs);
-    let options = bootargs::parse(machine.bootargs);
+    let options = bootargs::parse(machine.bootargs, board.own.bootargs);
     rtmutex::set_inherits(options.inherits);
     bh::set_lock(options.bh_lock);
     CPUS.store(machine.listed as u64, Relaxed);
@@ -91,8 +91,8 @@ fn step(name: &str, result: Result<()>) {
 /// What boot knows of the machine.
 struct Found {
     bootargs: &'static str,
-    /// Packed affinities of the CPUs that could run.
-    cpus: heapless::Vec<u64, { percpu::MAX_CPUS }>,
+    /// The CPUs that could run.
+    cpus: heapless::Vec<Cpu, { percpu::MAX_CPUS }>,
     /// CPUs that there are.
     listed: usize,
     /// How firmware starts CPUs.
@@ -104,10 +104,13 @@ struct Found {
 /// Maps devices, stacks and heap; reads the device tree.
 #[cfg(target_os = "none")]
 fn memory(boot: &Boot, board: &'static Board) -> Found {
-    use crate::{device_tree, heap, stacks};
-    use hw::aarch64::mmu::{self, BLOCK, Kind, PAGE};
-    /// What is assumed without a device tree.
-    const LEAST_RAM: usize = 64 << 20;
+    use crate::{
+        device_tree::{self, Machine},
+        heap,
+        memory::{Free, take},
+        stacks,
+    };
+    use hw::aarch64::mmu::{self, Kind, PAGE};
     const SETUP_HEAP: usize = 1 << 20;
 
     for &(start, bytes) in board.devices {
@@ -115,37 +118,44 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
         unsafe { mmu::map(start, bytes, Kind::Device) };
     }
     // SAFETY: the entry code mapped the tree.
-    let machine = unsafe { device_tree::read(boot.device_tree) };
-    let (ram_end, tree) = match &machine {
-        Some(m) => (m.ram.0 + m.ram.1, m.tree.0),
-        None => (board.ram + LEAST_RAM, 0),
-    };
-    // SAFETY: RAM behind the image, and in front of the device tree if that lies there: nobody's.
+    let Machine { mut free, cpus, listed, method, gic, bootargs } = unsafe { device_tree::read(boot.device_tree) }
+        .unwrap_or_else(|| {
+            let me = Cpu { affinity: hw::cpu::affinity(), release: 0 };
+            let cpus: heapless::Vec<Cpu, _> = core::iter::once(me).chain(board.own.cpus.iter().copied()).collect();
+            Machine { free: Free::new(), listed: cpus.len(), cpus, method: None, gic: None, bootargs: "" }
+        });
+    if free.iter().next().is_none() {
+        free.add(board.ram, board.ram + (board.own.memory)());
+    }
+    let devices = board.devices.iter().map(|&(start, bytes)| (start, start + bytes));
+    // Page 0 stays unmapped, so that who follows a null pointer is found; the others are not for everybody either.
+    let used = devices.chain([(0, PAGE)]).chain(cpus.iter().map(|cpu| (cpu.release, cpu.release + 1)));
+    used.for_each(|(start, end)| take(&mut free, start, end));
+    // SAFETY: RAM behind the image: nobody's.
     let stacks_end = unsafe { stacks::map(mmu::image_end()) };
-    let end = if tree >= stacks_end { tree & !(BLOCK - 1) } else { ram_end & !(PAGE - 1) };
-    if end < stacks_end + 2 * SETUP_HEAP {
+    take(&mut free, mmu::image_start(), stacks_end);
+    for (start, end) in free.iter() {
+        // SAFETY: RAM that nobody has, each page once.
+        unsafe { mmu::map(start, end - start, Kind::Data) };
+    }
+    let Some(setup) = free.take(SETUP_HEAP) else {
         // Nothing can be printed yet that would need memory; the report does not.
         console::set_up(board, "");
-        report::bug!("not enough memory: RAM ends at {:#x}, stacks at {:#x}", end, stacks_end);
-    }
-    // SAFETY: as above; mapped here, given away once.
-    unsafe {
-        mmu::map(stacks_end, end - stacks_end, Kind::Data);
-        heap::start(stacks_end, SETUP_HEAP, end);
-    }
-    if let Some(method) = machine.as_ref().and_then(|m| m.method) {
+        report::bug!("not enough memory: there is no free MiB, image and stacks end at {:#x}", stacks_end);
+    };
+    // SAFETY: mapped above, given away once.
+    unsafe { heap::start(setup, SETUP_HEAP, free.iter()) };
+    if let Some(method) = method {
         hw::power::firmware(method);
     }
-    match machine {
-        Some(m) => Found { bootargs: m.bootargs, cpus: m.cpus, listed: m.listed, method: m.method, gic: m.gic },
-        None => Found { bootargs: "", cpus: heapless::Vec::new(), listed: 1, method: None, gic: None },
-    }
+    Found { bootargs, cpus, listed, method, gic }
 }
 
 /// The simulated machine has the host's memory; its boot arguments are the test's.
 #[cfg(not(target_os = "none"))]
 fn memory(_: &Boot, _: &'static Board) -> Found {
-    let cpus: heapless::Vec<u64, _> = hw::sim::affinities().into_iter().take(percpu::MAX_CPUS).collect();
+    let affinities = hw::sim::affinities().into_iter().take(percpu::MAX_CPUS);
+    let cpus: heapless::Vec<Cpu, _> = affinities.map(|affinity| Cpu { affinity, release: 0 }).collect();
     let listed = cpus.len();
     crate::simulation::early();
     let (bootargs, method, gic) = (crate::simulation::bootargs(), Some(Method::PsciHvc), Some(hw::sim::gic_version()));
@@ -180,11 +190,12 @@ fn services(cx: &mut ThreadCx, board: &'static Board, options: Options, machine:
     log::set_level(options.level);
     irq::start_reaper(cx)?;
     rcu::start(cx)?;
-    secondary::start(cx, &machine.cpus, machine.method);
+    secondary::start(cx, &machine.cpus, machine.method, &board.own);
     rcu::start_callbacks(cx)?;
     #[cfg(target_os = "none")]
     record_boot(cx, board);
     console::start(cx, board)?;
+    (board.own.services)(cx);
     latency::tell::booted();
     Ok(())
 }
@@ -202,6 +213,15 @@ fn record_boot(cx: &mut ThreadCx, board: &Board) {
         heap.total as u64 / 1024,
         thread::MAX_THREADS as u64
     );
+}
+
+/// Restarts the machine, as the board does it or else by PSCI.
+pub fn restart() -> ! {
+    let board: &Once<&'static Board> = &BOARD;
+    if let Some(restart) = board.get().and_then(|board| board.own.restart) {
+        restart();
+    }
+    hw::power::reset()
 }
 
 /// The banner: version, board, interrupt controller, CPUs, preemption model.

@@ -37,8 +37,8 @@ pub(crate) fn console(line: &str) -> Console {
     if semihosting { Console::Semihosting } else { Console::Uart }
 }
 
-/// Keeps the line and reads the kernel's own options.
-pub(crate) fn parse(line: &'static str) -> Options {
+/// Keeps the line and reads the kernel's own options; those of these names are somebody else's.
+pub(crate) fn parse(line: &'static str, others: &[&str]) -> Options {
     LINE.call_once(|| line);
     let mut options = Options {
         end: End::Split,
@@ -106,6 +106,7 @@ pub(crate) fn parse(line: &'static str) -> Options {
             },
             // For the application.
             "exec" | "test" | "lab" | "bound" => arg.value.is_some(),
+            key if others.contains(&key) => true,
             _ => {
                 report::warn!("unknown boot argument {}, ignored", arg.key);
                 continue;

@@ -1,6 +1,6 @@
 //! Where does text of threads go, and where do keys come from?
 use crate::{
-    board::Board,
+    board::{self, Board},
     bootargs::{self, Console},
     cx::ThreadCx,
     error::Result,
@@ -34,10 +34,16 @@ pub(crate) fn set_up(board: &Board, line: &str) {
     match sink {
         Console::Semihosting => hw::text::to_semihosting(),
         Console::Uart => {
-            Uart::set_up(&board.uart);
+            Uart::set_up(&clocked(board));
             hw::text::to_pl011(board.uart.base);
         }
     }
+}
+
+/// The board's UART with the clock that it has now.
+fn clocked(board: &Board) -> board::Uart {
+    let clock = board.own.uart.map_or(board.uart.clock, |clock| clock());
+    board::Uart { clock, ..board.uart }
 }
 
 fn uart() -> Option<&'static Uart> {

@@ -1,4 +1,8 @@
 //! What does the boot loader say about this machine? Memory, CPUs and boot arguments from the flattened device tree.
+use crate::{
+    board::Cpu,
+    memory::{self, Free},
+};
 use heapless::Vec;
 use hw::{
     gic::Version,
@@ -8,11 +12,11 @@ use logic::device_tree::{Node, Tree, number};
 
 /// What boot needs to know.
 pub(crate) struct Machine {
-    /// First run of RAM: start and bytes.
-    pub ram: (usize, usize),
-    /// Packed affinities of the CPUs that can be used, by their numbers: this one, then those that PSCI can start, in the
-    /// tree's order, as many as there is room for.
-    pub cpus: Vec<u64, MAX_CPUS>,
+    /// RAM that is nobody's, as far as the tree says; none if it does not say where RAM is.
+    pub free: Free,
+    /// The CPUs that can be used, by their numbers: this one, then those that PSCI or a spin table can start, in the tree's
+    /// order, as many as there is room for.
+    pub cpus: Vec<Cpu, MAX_CPUS>,
     /// CPUs in the tree, whether they can be used or not; at least 1.
     pub listed: usize,
     /// How PSCI is called, if the tree says that there is one.
@@ -21,8 +25,6 @@ pub(crate) struct Machine {
     pub gic: Option<Version>,
     /// Boot arguments.
     pub bootargs: &'static str,
-    /// Where the tree lies.
-    pub tree: (usize, usize),
 }
 
 /// Reads the tree at `address`, 0 if there is none. `None`: no tree, or not a valid one.
@@ -37,43 +39,43 @@ pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
     let size = unsafe { (address as *const u32).add(1).read() }.swap_bytes() as usize;
     // SAFETY: as above, and the caller's promise.
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(address as *const u8, size) };
-    let root = Tree::new(bytes)?.root()?;
-    let ram = memory(&root)?;
+    let tree = Tree::new(bytes)?;
+    let root = tree.root()?;
+    let mut free = memory::free(tree, &root);
+    memory::take(&mut free, address, address + size);
     let (cpus, listed) = cpus(&root, hw::cpu::affinity());
     let bootargs = root.child("chosen").and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
     let (method, gic) = (psci(&root), interrupt_controller(&root));
-    Some(Machine { ram, cpus, listed, method, gic, bootargs, tree: (address, size) })
-}
-
-/// Start and bytes of the first run of RAM.
-fn memory(root: &Node<'_>) -> Option<(usize, usize)> {
-    let cells = |name, default| root.word(name).unwrap_or(default) as usize;
-    // What a root says that does not say it (Devicetree Specification 2.3.5).
-    let (of_address, of_size) = (cells("#address-cells", 2), cells("#size-cells", 1));
-    let (start, rest) = root.child("memory")?.property("reg")?.split_at_checked(of_address * 4)?;
-    Some((number(start)? as usize, number(rest.get(..of_size * 4)?)? as usize))
+    Some(Machine { free, cpus, listed, method, gic, bootargs })
 }
 
 /// What [`Machine`] says about CPUs; `me` is the packed affinity of this one.
-fn cpus(root: &Node<'_>, me: u64) -> (Vec<u64, MAX_CPUS>, usize) {
-    let mut affinities = Vec::new();
+fn cpus(root: &Node<'_>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
+    let mut usable = Vec::new();
     // There is room: nothing is in it.
-    let _ = affinities.push(me);
-    let Some(node) = root.child("cpus") else { return (affinities, 1) };
+    let _ = usable.push(Cpu { affinity: me, release: 0 });
+    let Some(node) = root.child("cpus") else { return (usable, 1) };
     let mut listed = 0;
     for cpu in node.children().filter(|node| node.name() == b"cpu") {
         listed += 1;
-        let mut methods = cpu.property("enable-method").unwrap_or(&[]).split(|&byte| byte == 0);
-        let startable = methods.any(|method| method == b"psci");
+        let methods = || cpu.property("enable-method").unwrap_or(&[]).split(|&byte| byte == 0);
+        let release = match () {
+            () if methods().any(|method| method == b"psci") => Some(0),
+            // One that lies at 0 is none.
+            () if methods().any(|method| method == b"spin-table") => {
+                cpu.property("cpu-release-addr").and_then(number).map(|at| at as usize).filter(|&at| at != 0)
+            }
+            () => None,
+        };
         // `reg` is the CPU's affinity laid out as in MPIDR_EL1, in one cell or two (Linux `Documentation/devicetree/
         // bindings/arm/cpus.yaml`).
         let mpidr = cpu.property("reg").and_then(number);
-        if let Some(affinity) = mpidr.map(packed).filter(|&affinity| startable && affinity != me) {
+        if let (Some(affinity), Some(release)) = (mpidr.map(packed).filter(|&affinity| affinity != me), release) {
             // What there is no room for is left alone.
-            let _ = affinities.push(affinity);
+            let _ = usable.push(Cpu { affinity, release });
         }
     }
-    (affinities, listed.max(1))
+    (usable, listed.max(1))
 }
 
 /// How PSCI is called (Linux `Documentation/devicetree/bindings/arm/psci.yaml`).
@@ -100,4 +102,4 @@ fn interrupt_controller(root: &Node<'_>) -> Option<Version> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

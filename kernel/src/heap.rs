@@ -55,19 +55,20 @@ static HEAP: Kernel = Kernel {
     set_up: AtomicBool::new(false),
 };
 
-/// Gives memory to the heaps: `setup` bytes from `start` on for boot, the rest up to `end` for running threads.
+/// Gives memory to the heaps: `bytes` from `start` on for boot, the other ranges for running threads.
 ///
 /// # Safety
 /// Mapped RAM that belongs to nobody. Once, before the first allocation.
-pub(crate) unsafe fn start(start: usize, setup: usize, end: usize) {
+pub(crate) unsafe fn start(start: usize, bytes: usize, others: impl Iterator<Item = (usize, usize)>) {
     // SAFETY: nobody allocates yet.
     let heaps = unsafe { &mut *HEAP.heaps.get() };
     // SAFETY: the caller's promise.
-    unsafe { heaps.setup.init(start as *mut u8, setup) };
-    let rest = core::ptr::slice_from_raw_parts_mut((start + setup) as *mut u8, end - start - setup);
-    if let Some(rest) = NonNull::new(rest) {
-        // SAFETY: as above.
-        heaps.running_bytes = unsafe { heaps.running.insert_free_block_ptr(rest) }.map_or(0, |n| n.get());
+    unsafe { heaps.setup.init(start as *mut u8, bytes) };
+    for (start, end) in others {
+        if let Some(range) = NonNull::new(core::ptr::slice_from_raw_parts_mut(start as *mut u8, end - start)) {
+            // SAFETY: as above.
+            heaps.running_bytes += unsafe { heaps.running.insert_free_block_ptr(range) }.map_or(0, |n| n.get());
+        }
     }
 }
 /// From now on several threads allocate.

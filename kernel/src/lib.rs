@@ -49,6 +49,8 @@ pub mod irq_flags;
 pub mod latency;
 pub mod log;
 mod mask;
+#[cfg(any(target_os = "none", test))]
+mod memory;
 pub mod model;
 pub mod percpu;
 pub mod pool;

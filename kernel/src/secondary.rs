@@ -8,6 +8,7 @@
 //! | | online: others may send threads and IPIs |
 //! | tells it what runs here, next CPU | idle loop |
 use crate::{
+    board::{Cpu, Own},
     cx::{AtomicCx, Irq, ThreadCx},
     irq, mask, percpu, report, sched,
     sync::Completion,
@@ -50,23 +51,27 @@ pub(crate) fn adopt_cpu(id: usize) -> Ref {
     idle
 }
 
-/// Starts CPUs 1, 2, … with these affinities. One that does not arrive is reported, and the system goes on without it.
-pub(crate) fn start(cx: &mut ThreadCx, affinities: &[u64], method: Option<Method>) {
+/// Starts CPUs 1, 2, … of these. One that does not arrive is reported, and the system goes on without it.
+pub(crate) fn start(cx: &mut ThreadCx, cpus: &[Cpu], method: Option<Method>, own: &Own) {
     let boot_cpu = percpu::area(0).affinity.get();
-    let others = affinities.iter().copied().filter(|&affinity| affinity != boot_cpu);
-    for (id, affinity) in (1..percpu::MAX_CPUS).zip(others) {
-        let Some(method) = method else {
-            report::warn!("CPU {}: firmware does not say how to start it", id);
-            continue;
-        };
+    let others = cpus.iter().copied().filter(|cpu| cpu.affinity != boot_cpu);
+    for (id, Cpu { affinity, release }) in (1..percpu::MAX_CPUS).zip(others) {
         EXPECTED.store(id, Relaxed);
         // SAFETY: all that a CPU needs to come up is set up: this runs in a thread.
-        match unsafe { hw::smp::start(id, affinity, method) } {
-            Ok(()) => {}
-            Err(error) => {
-                refused(id, error);
-                continue;
+        let started = unsafe {
+            match (release, own.release, method) {
+                (0, _, Some(method)) => hw::smp::start(id, affinity, method),
+                (1.., Some(release_cpu), _) if release_cpu(id, release) => Ok(()),
+                (1.., Some(_), _) => Err(StartError::Unsupported),
+                _ => {
+                    report::warn!("CPU {}: firmware does not say how to start it", id);
+                    continue;
+                }
             }
+        };
+        if let Err(error) = started {
+            refused(id, error);
+            continue;
         }
         if ARRIVED.wait_until(cx, time::now().saturating_add(PATIENCE)).is_err() {
             // Whether it comes in this moment is decided by the word.

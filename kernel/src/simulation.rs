@@ -7,7 +7,7 @@
 //! assert_eq!(outcome.end, hw::sim::End::Exit(0));
 //! ```
 use crate::{
-    board::{Board, Uart},
+    board::{Board, Own, Uart},
     cx::ThreadCx,
     irq::Irq,
     model::{self, Model},
@@ -52,6 +52,7 @@ pub const BOARD: Board = Board {
     timer: Irq::ppi(11),
     devices: &[],
     ram: 0,
+    own: Own::NOTHING,
 };
 
 pub(crate) fn bootargs() -> &'static str {

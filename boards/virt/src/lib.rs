@@ -5,7 +5,7 @@ use hw::{
     mmio::Mmio,
 };
 use kernel::{
-    board::{Board, Uart},
+    board::{Board, Own, Uart},
     irq::Irq,
 };
 
@@ -52,4 +52,5 @@ pub const BOARD: Board = Board {
         (0x0904_0000, 0x1000),
     ],
     ram: 0x4000_0000,
+    own: Own::NOTHING,
 };

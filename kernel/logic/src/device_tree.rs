@@ -19,20 +19,33 @@ const NOP: u32 = 4;
 pub struct Tree<'a> {
     structure: &'a [u8],
     strings: &'a [u8],
+    reservations: &'a [u8],
 }
 
 impl<'a> Tree<'a> {
     /// The tree that lies at the beginning of `bytes`; `None` if there is none that is whole and of a version known.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let word = |n: usize| number(bytes.get(n * WORD..)?.get(..WORD)?).map(|word| word as u32);
-        let [magic, size, structure, strings, version, compatible, strings_size, structure_size] =
-            [word(0)?, word(1)?, word(2)?, word(3)?, word(5)?, word(6)?, word(8)?, word(9)?];
+        let [magic, size, structure, strings, reserved] = [word(0)?, word(1)?, word(2)?, word(3)?, word(4)?];
+        let [version, compatible, strings_size, structure_size] = [word(5)?, word(6)?, word(8)?, word(9)?];
         if magic != MAGIC || version < VERSION || compatible > VERSION {
             return None;
         }
         let whole = bytes.get(..size as usize)?;
         let block = |start: u32, size: u32| whole.get(start as usize..)?.get(..size as usize);
-        Some(Self { structure: block(structure, structure_size)?, strings: block(strings, strings_size)? })
+        Some(Self {
+            structure: block(structure, structure_size)?,
+            strings: block(strings, strings_size)?,
+            reservations: whole.get(reserved as usize..)?,
+        })
+    }
+    /// Memory that is in use: start and bytes of each piece (5.3).
+    pub fn reservations(self) -> impl Iterator<Item = (u64, u64)> {
+        let pairs = self.reservations.chunks_exact(4 * WORD).map_while(|pair| {
+            let (start, bytes) = pair.split_at(2 * WORD);
+            Some((number(start)?, number(bytes)?))
+        });
+        pairs.take_while(|&pair| pair != (0, 0))
     }
     /// The node that all others are in.
     pub fn root(self) -> Option<Node<'a>> {

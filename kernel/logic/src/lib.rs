@@ -46,6 +46,9 @@ pub mod clock;
 pub mod histogram;
 pub mod timerq;
 
+// Memory.
+pub mod ranges;
+
 // Text and records.
 pub mod bootargs;
 pub mod device_tree;

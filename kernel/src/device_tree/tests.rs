@@ -1,11 +1,11 @@
-//! What does a tree say about memory and CPUs, and how are these started? (BU-04)
-use super::{cpus, interrupt_controller, memory, psci};
+//! What does a tree say about CPUs and the interrupt controller, and how are CPUs started? (BU-04, G2-01)
+use super::{cpus, interrupt_controller, psci};
 use build::Builder;
 use hw::{gic::Version, smp::Method};
 use logic::device_tree::{Node, Tree};
 
 #[path = "../../logic/src/device_tree/tests/build.rs"]
-mod build;
+pub(crate) mod build;
 
 fn cpu(tree: Builder, method: Option<&str>, reg: &[u32]) -> Builder {
     tree.node("cpu@0", |cpu| {
@@ -28,27 +28,8 @@ fn with_cpus(address_cells: u32, inside: impl FnOnce(Builder) -> Builder) -> Vec
     written(|root| root.node("cpus", |node| inside(cells(node))))
 }
 fn found(tree: &[u8], me: u64) -> (Vec<u64>, usize) {
-    let (affinities, listed) = cpus(&root(tree), me);
-    (affinities.to_vec(), listed)
-}
-
-/// BU-04: the first run of RAM, in as many cells as the root says, or in three if it does not say.
-#[test]
-fn bu_04_where_ram_is() {
-    let ram = |cells: &[(&str, u32)], reg: &[u32]| {
-        let tree = written(|root| {
-            let root = cells.iter().fold(root, |root, &(name, cells)| root.cells(name, &[cells]));
-            root.node("memory@40000000", |memory| memory.text("device_type", "memory").cells("reg", reg))
-        });
-        memory(&root(&tree))
-    };
-    let [address, size] = ["#address-cells", "#size-cells"];
-    assert_eq!(ram(&[(address, 2), (size, 2)], &[1, 2, 3, 4, 5]), Some((1 << 32 | 2, 3 << 32 | 4)));
-    assert_eq!(ram(&[(address, 1), (size, 1)], &[0x4000_0000, 0x800_0000, 9, 9]), Some((0x4000_0000, 0x800_0000)));
-    assert_eq!(ram(&[], &[0, 1, 2]), Some((1, 2)));
-    assert_eq!(ram(&[], &[0, 1]), None, "no size");
-    assert_eq!(ram(&[(address, 3), (size, 1)], &[0, 1, 2, 3]), None, "no number");
-    assert_eq!(memory(&root(&written(|root| root))), None);
+    let (usable, listed) = cpus(&root(tree), me);
+    (usable.iter().map(|cpu| cpu.affinity).collect(), listed)
 }
 
 /// BU-04: CPU 0 is the one that boots, wherever the tree has it; the others follow in the tree's order.
@@ -66,12 +47,29 @@ fn bu_04_affinities_of_two_cells() {
     assert_eq!(found(&tree, 0), (vec![0, 0x1203_0201], 2));
 }
 
-/// BU-04: what PSCI does not start is listed, and not used.
+/// BU-04: what neither PSCI nor a spin table starts is listed, and not used. A spin table needs an address.
 #[test]
-fn bu_04_only_psci_starts_cpus() {
+fn bu_04_only_what_can_be_started() {
     let methods = [None, Some("spin-table"), Some("spin-table\0psci"), Some("psci"), Some("psciv")];
     let tree = with_cpus(1, |t| (0..).zip(methods).fold(t, |t, (reg, method)| cpu(t, method, &[reg])));
     assert_eq!(found(&tree, 0), (vec![0, 2, 3], 5));
+}
+
+/// BU-04: where each CPU of a spin table looks for its entry; the one that boots needs none.
+#[test]
+fn bu_04_where_a_spin_table_lies() {
+    let one = |tree: Builder, reg: u32, release: &[u32]| {
+        tree.node("cpu@0", |cpu| {
+            cpu.cells("reg", &[reg]).text("enable-method", "spin-table").cells("cpu-release-addr", release)
+        })
+    };
+    let tree = with_cpus(1, |t| {
+        let t = one(one(t, 0, &[0, 0xd8]), 1, &[0, 0xe0]);
+        one(one(one(t, 2, &[0xe8]), 3, &[0, 0]), 4, &[1, 2, 3])
+    });
+    let (usable, listed) = cpus(&root(&tree), 0);
+    let usable: Vec<_> = usable.iter().map(|cpu| (cpu.affinity, cpu.release)).collect();
+    assert_eq!((usable, listed), (vec![(0, 0), (1, 0xe0), (2, 0xe8)], 5));
 }
 
 /// BU-04: CPUs beyond those that there is room for are counted.

@@ -10,6 +10,11 @@ pub fn waits() -> u64 {
     percpu::online().iter().map(|cpu| percpu::area(cpu).waits.load(Relaxed)).sum()
 }
 
+/// How often this CPU did, below [`percpu::MAX_CPUS`].
+pub fn waits_of(cpu: usize) -> u64 {
+    percpu::area(cpu).waits.load(Relaxed)
+}
+
 /// The idle thread's loop.
 ///
 /// Interrupts are masked from the check to the wait: one that makes a thread ready in between is pending then, and

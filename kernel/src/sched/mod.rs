@@ -39,7 +39,7 @@ pub use affinity::{MigrateGuard, affinity, hook, migrate_disable, set_affinity};
 pub(crate) use affinity::{bind, check_exit, pin, unpin};
 pub(crate) use class::{NORMAL, Slicing, hand_over, inherit};
 pub use class::{rr_interval, rr_timeslice_ms, set, set_rr_timeslice_ms};
-pub use idle::waits as idle_waits;
+pub use idle::{waits as idle_waits, waits_of as idle_waits_of};
 pub(crate) use kept::{keeping_state, wake_lock_waiter};
 use preempt::leaves;
 pub(crate) use preempt::{interrupt_return, preempt, preempt_if_enabled, preempt_masked};

@@ -187,16 +187,20 @@ unsafe extern "C" {
     static __ram_start: u8;
 }
 
+/// Bytes that a tree may have (Linux `Documentation/arch/arm64/booting.rst`); more is no tree.
+const FDT_MOST: usize = 2 << 20;
+
 /// The tree's size if there is one at `at`. MMU is off: any address may be read that RAM or a device answers.
 unsafe fn tree_size(at: usize) -> Option<usize> {
     let header = at as *const u32;
     // SAFETY: the caller's promise.
     let (magic, size) = unsafe { (header.read_volatile(), header.add(1).read_volatile()) };
-    (magic == FDT_MAGIC).then(|| size.swap_bytes() as usize)
+    (magic == FDT_MAGIC).then(|| size.swap_bytes() as usize).filter(|&size| size <= FDT_MOST)
 }
 
 unsafe extern "C" fn boot(x0: usize, entry_level: u64) -> ! {
     let ram = &raw const __ram_start as usize;
+    // A loader that has no tree may leave anything in x0, such as the 0x100 that was once an ARM kernel's parameters.
     let found = [x0, ram].into_iter().filter(|&at| at >= ram && at % 8 == 0).find_map(|at| {
         // SAFETY: at or above the start of RAM.
         unsafe { tree_size(at) }.map(|size| (at, size))

@@ -1,11 +1,12 @@
 //! Which memory may be read, written and executed? An identity map of 4 KiB pages, W^X, device memory nGnRE.
 //!
 //! Early boot maps the image and the device tree and turns MMU and caches on, before any atomic operation: exclusive
-//! accesses need cacheable memory on real hardware. The kernel adds RAM and devices afterwards. Entries only ever go
-//! from invalid to valid, so no TLB maintenance is needed (Arm ARM D8.16.1). Tables come from a fixed pool.
+//! accesses need cacheable memory on real hardware. The kernel adds RAM and devices afterwards. Entries go from invalid to
+//! valid, which needs no TLB maintenance (Arm ARM D8.16.1); the way back, which does, is that of one page at a time
+//! ([`unmap`]). Tables come from a fixed pool.
 //!
-//! All CPUs use the boot CPU's tables. They are complete before the first secondary CPU starts, so nobody maps while
-//! another CPU walks. The walks are cacheable and inner shareable: they see what the boot CPU wrote through its caches.
+//! All CPUs use the boot CPU's tables. They are complete before the first secondary CPU starts, but for pages in which a spin table
+//! lies: only the boot CPU uses these. The walks are cacheable and inner shareable: they see what it wrote through its caches.
 use super::cpu_stacks;
 use aarch64_cpu::registers::{MAIR_EL1, SCTLR_EL1, TCR_EL1};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -99,6 +100,44 @@ pub unsafe fn map(start: usize, len: usize, kind: Kind) {
     crate::barrier::isb();
 }
 
+/// The entry of the page at `at`, if there is a table for it.
+fn page_entry(at: usize) -> Option<&'static AtomicU64> {
+    let level2 = descend(&POOL[0], at >> 30);
+    let i = at >> 21 & (ENTRIES - 1);
+    let entry = level2.0[i].load(Relaxed);
+    // A block has no table.
+    let block = entry & (VALID | TABLE_OR_PAGE) == VALID;
+    (!block).then(|| &descend(level2, i).0[at >> 12 & (ENTRIES - 1)])
+}
+
+/// Maps the page at `at` as device memory, unless something is mapped there. Whether it was mapped.
+///
+/// # Safety
+/// As [`map`], but other CPUs may run: they do not access the page.
+pub unsafe fn map_page(at: usize) -> bool {
+    if page_entry(at).is_none_or(|entry| entry.load(Relaxed) & VALID != 0) {
+        return false;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { map(at, PAGE, Kind::Device) };
+    true
+}
+
+/// Takes a page of [`map_page`] away again, on all CPUs.
+///
+/// # Safety
+/// Nobody uses the page any more. Boot CPU only.
+pub unsafe fn unmap(at: usize) {
+    if let Some(entry) = page_entry(at) {
+        entry.store(0, Relaxed);
+    }
+    // The entry is gone for every walk before the TLBs forget it, and they have before this goes on (Arm ARM D8.16.5).
+    // SAFETY: what is forgotten is walked again.
+    unsafe {
+        core::arch::asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) at >> 12, options(nostack, preserves_flags))
+    };
+}
+
 unsafe extern "C" {
     static __text_start: u8;
     static __rodata_start: u8;
@@ -108,6 +147,10 @@ unsafe extern "C" {
 }
 fn address(symbol: *const u8) -> usize {
     symbol as usize
+}
+/// First address of the image.
+pub fn image_start() -> usize {
+    address(&raw const __text_start)
 }
 /// First address behind the image, stacks included.
 pub fn image_end() -> usize {

@@ -3,10 +3,12 @@
 //! `entry` → `mmu` → the kernel's boot, on each CPU; afterwards `vectors` for every exception and `switch` for every thread
 //! switch.
 
+pub mod cache;
 pub mod cpu_stacks;
 pub mod entry;
 pub mod mmu;
 pub mod smp;
+pub mod spin_table;
 pub mod stack;
 mod switch;
 mod vectors;

@@ -72,6 +72,7 @@ proptest! {
         let mut tree = root.write(Builder::default()).finish();
         damage.iter().for_each(|(at, byte)| *at.get_mut(&mut tree) = *byte);
         for bytes in [&tree[..], &tree[..cut.index(tree.len())]] {
+            let _ = Tree::new(bytes).map(|tree| tree.reservations().count());
             if let Some(root) = Tree::new(bytes).and_then(Tree::root) {
                 walk(&root, 5);
             }
@@ -94,6 +95,15 @@ fn words_and_texts() {
     assert_eq!(root.property("two").and_then(number), Some(1 << 32 | 2));
     assert_eq!((root.text("text"), root.text("zeroes"), root.text("no")), (Some("a b"), Some(""), None));
     assert_eq!((number(&[]), number(&[0; 3]), number(&[0; 12])), (None, None, None));
+}
+
+/// Pairs of an address and a number of bytes, up to one of zeroes.
+#[test]
+fn memory_in_use() {
+    let tree = Builder::default().reserve(0, 4096).reserve(1 << 32, 2).node("", |root| root).finish();
+    assert_eq!(Tree::new(&tree).unwrap().reservations().collect::<Vec<_>>(), [(0, 4096), (1 << 32, 2)]);
+    let none = Builder::default().node("", |root| root).finish();
+    assert_eq!(Tree::new(&none).unwrap().reservations().count(), 0);
 }
 
 /// A header that is none, of another version, or of more than there is.

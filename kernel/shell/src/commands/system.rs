@@ -125,7 +125,7 @@ pub(super) fn reboot<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {
     none(args)?;
     log::flush(cx);
     console::drain(cx);
-    hw::power::reset()
+    boot::restart()
 }
 
 pub(super) fn poweroff<'a>(cx: &mut ThreadCx, args: &[&'a str]) -> Done<'a> {

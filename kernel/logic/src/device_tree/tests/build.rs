@@ -5,6 +5,7 @@
 pub struct Builder {
     structure: Vec<u8>,
     strings: Vec<u8>,
+    reservations: Vec<u8>,
 }
 
 impl Builder {
@@ -14,6 +15,11 @@ impl Builder {
     fn bytes(&mut self, bytes: &[u8]) {
         self.structure.extend(bytes);
         self.structure.resize(self.structure.len().next_multiple_of(4), 0);
+    }
+    /// Says that memory is in use.
+    pub fn reserve(mut self, start: u64, bytes: u64) -> Self {
+        self.reservations.extend([start, bytes].iter().flat_map(|word| word.to_be_bytes()));
+        self
     }
     /// Adds a node.
     pub fn node(mut self, name: &str, inside: impl FnOnce(Self) -> Self) -> Self {
@@ -43,14 +49,14 @@ impl Builder {
     /// The tree's bytes.
     pub fn finish(mut self) -> Vec<u8> {
         const HEADER: usize = 40;
-        const RESERVATIONS: usize = 16;
         self.word(9);
-        let structure = HEADER + RESERVATIONS;
+        self = self.reserve(0, 0);
+        let structure = HEADER + self.reservations.len();
         let strings = structure + self.structure.len();
         let end = strings + self.strings.len();
         let sizes = [self.strings.len(), self.structure.len()];
         let header = [0xd00d_feed, end, structure, strings, HEADER, 17, 16, 0, sizes[0], sizes[1]];
         let header = header.iter().flat_map(|&word| (word as u32).to_be_bytes());
-        header.chain([0; RESERVATIONS]).chain(self.structure).chain(self.strings).collect()
+        header.chain(self.reservations).chain(self.structure).chain(self.strings).collect()
     }
 }
