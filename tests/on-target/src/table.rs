@@ -1,5 +1,6 @@
 //! Which tests are there? Each adds an entry to section `.tests`, which the host reads from the ELF file to list them
 //! (`tools/src/image/table.rs`) and the image itself to find the one that it was booted for.
+use crate::board;
 use core::slice;
 use kernel::{ThreadCx, model::Model};
 
@@ -31,10 +32,11 @@ pub struct Test {
     machine: Text,
     smp: u64,
     models: u64,
+    skipped: Text,
 }
 
 /// `WORDS` of `tools/src/image/table.rs`.
-const _: () = assert!(size_of::<Test>() == 12 * size_of::<u64>());
+const _: () = assert!(size_of::<Test>() == 14 * size_of::<u64>());
 
 // SAFETY: never written.
 unsafe impl Sync for Test {}
@@ -51,6 +53,7 @@ impl Test {
             machine: Text::new(""),
             smp: 1,
             models: bits(&Model::ALL),
+            skipped: Text::new(""),
         }
     }
     /// The machine has to end with this status.
@@ -67,7 +70,7 @@ impl Test {
     }
     /// QEMU's machine has these options besides.
     pub const fn machine(self, options: &'static str) -> Self {
-        Self { machine: Text::new(options), ..self }
+        if options.is_empty() { self } else { Self { machine: Text::new(options), ..self }.lacks(board::NO_OPTIONS) }
     }
     /// The machine has this many CPUs, 1 to 8; without this, one.
     pub const fn smp(self, cpus: u64) -> Self {
@@ -77,6 +80,10 @@ impl Test {
     /// It holds on these models only; without this, on all.
     pub const fn models(self, models: &[Model]) -> Self {
         Self { models: bits(models), ..self }
+    }
+    /// It cannot be run on this board, for this reason; an empty one is none.
+    pub const fn lacks(self, reason: &'static str) -> Self {
+        if reason.is_empty() { self } else { Self { skipped: Text::new(reason), ..self } }
     }
     /// Its name.
     pub fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use crate::{
         build::{Recipe, build_recipe},
         model::Model,
     },
-    qemu::{Bootargs, Console, Machine},
+    qemu::{Bootargs, Console, Machine, Tree},
     say::say,
     stream::{Renderer, inline::Inline, split::Split},
 };
@@ -75,7 +75,7 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
         gic: args.gic.gic,
         smp: args.smp,
         board: args.board.board,
-        tree: args.dtb.clone(),
+        tree: args.dtb.clone().map_or(Tree::Made, Tree::File),
         memory: args.memory.clone().unwrap_or(base.memory),
         gdb: args.gdb,
         extra: args.qemu.clone(),

@@ -2,6 +2,7 @@
 
 use super::{Image, model::Model, progress, store};
 use crate::{
+    board::Board,
     failure::Failure,
     project,
     say::on_terminal,
@@ -20,6 +21,9 @@ pub struct Recipe<'a> {
     pub package: &'a str,
     /// Its cargo features, besides the model's.
     pub features: &'a [&'a str],
+    /// The board, where the package is built for one or another: then a feature of its own says so, and the default one is
+    /// `virt`.
+    pub board: Board,
     /// The kernel's preemption model.
     pub model: Model,
     /// A manifest outside the workspace, such as an application that uses the kernel as a library.
@@ -29,7 +33,7 @@ pub struct Recipe<'a> {
 impl<'a> Recipe<'a> {
     /// An image of the workspace, without features, with the default model.
     pub fn package(package: &'a str) -> Self {
-        Self { package, features: &[], model: Model::default(), manifest: None }
+        Self { package, features: &[], board: Board::Virt, model: Model::default(), manifest: None }
     }
 }
 
@@ -56,7 +60,12 @@ fn build_shown(recipe: &Recipe<'_>, bar: bool) -> Result<Image> {
     let _lock = lock(&target_dir)?;
     let mut cargo = toolchain.build()?;
     cargo.args(["--package", recipe.package]);
-    let features: Vec<&str> = recipe.features.iter().copied().chain(recipe.model.feature()).collect();
+    // A package that is a board's has no features of that kind.
+    let board = (recipe.board != Board::Virt && recipe.package != recipe.board.name()).then(|| recipe.board.name());
+    if board.is_some() {
+        cargo.arg("--no-default-features");
+    }
+    let features: Vec<&str> = recipe.features.iter().copied().chain(board).chain(recipe.model.feature()).collect();
     if !features.is_empty() {
         cargo.arg("--features").arg(features.join(","));
     }

@@ -21,6 +21,8 @@ pub struct TestEntry {
     pub smp: u32,
     /// The models that it holds on.
     pub models: Vec<Model>,
+    /// Why it cannot be run on the board that the image is for, if so.
+    pub skipped: Option<String>,
 }
 
 impl TestEntry {
@@ -31,9 +33,10 @@ impl TestEntry {
 }
 
 /// The words of an entry, as the image's `#[repr(C)]` struct has them:
-/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len, smp, models`,
+/// `name_ptr, name_len, run, expect, text_ptr, text_len, bootargs_ptr, bootargs_len, machine_ptr, machine_len, smp, models,
+/// skipped_ptr, skipped_len`,
 /// with a bit for each model, the first of [`Model::ALL`] lowest.
-const WORDS: usize = 12;
+const WORDS: usize = 14;
 /// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).
 const MAX_CPUS: u64 = 8;
 
@@ -62,8 +65,8 @@ fn entries<'a>(table: &[u8], data: impl Fn(u64, u64) -> Option<&'a [u8]>) -> Res
     };
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let entry = |words: &[u64; WORDS]| -> Result<TestEntry> {
-        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, machine, machine_len, smp, models] =
-            *words;
+        let [name, name_len, _run, expect, says, says_len, bootargs, bootargs_len, rest @ ..] = *words;
+        let [machine, machine_len, smp, models, skipped, skipped_len] = rest;
         ensure!((1..=MAX_CPUS).contains(&smp), "a test wants {smp} CPUs");
         ensure!((1..1 << Model::ALL.len()).contains(&models), "a test holds on the models {models:#b}");
         Ok(TestEntry {
@@ -74,6 +77,7 @@ fn entries<'a>(table: &[u8], data: impl Fn(u64, u64) -> Option<&'a [u8]>) -> Res
             machine: text(machine, machine_len)?,
             smp: u32::try_from(smp)?,
             models: (0..).zip(Model::ALL).filter(|(n, _)| models >> n & 1 != 0).map(|(_, model)| model).collect(),
+            skipped: Some(text(skipped, skipped_len)?).filter(|reason| !reason.is_empty()),
         })
     };
     let mut tests = words.as_chunks::<WORDS>().0.iter().map(entry).collect::<Result<Vec<_>>>()?;
@@ -87,7 +91,7 @@ mod tests {
     use super::*;
 
     const BASE: u64 = 0x4008_0000;
-    const RODATA: &[u8] = b"zeta alpha says a=1 secure=on";
+    const RODATA: &[u8] = b"zeta alpha says a=1 secure=on no PSCI";
 
     fn read(words: &[u64]) -> Result<Vec<TestEntry>> {
         let table: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -99,8 +103,8 @@ mod tests {
 
     #[test]
     fn entries_by_name() {
-        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0b11111];
-        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9, 4, 0b10100];
+        let zeta = [BASE, 4, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0b11111, BASE + 30, 7];
+        let alpha = [BASE + 5, 5, 2, 101, BASE + 11, 4, BASE + 16, 3, BASE + 20, 9, 4, 0b10100, 0, 0];
         let tests = read(&[zeta, alpha].concat()).unwrap();
         let entry = |name: &str, expect, [text, bootargs, machine]: [&str; 3], smp, models: &[Model]| TestEntry {
             name: name.into(),
@@ -110,9 +114,11 @@ mod tests {
             machine: machine.into(),
             smp,
             models: models.to_vec(),
+            skipped: None,
         };
         let alpha = entry("alpha", 101, ["says", "a=1", "secure=on"], 4, &[Model::Full, Model::Rt]);
-        assert_eq!(tests, [alpha, entry("zeta", 0, ["", "", ""], 1, &Model::ALL)]);
+        let zeta = entry("zeta", 0, ["", "", ""], 1, &Model::ALL);
+        assert_eq!(tests, [alpha, TestEntry { skipped: Some("no PSCI".into()), ..zeta }]);
         assert!(tests[0].holds_on(Model::Rt) && !tests[0].holds_on(Model::None));
         assert!(read(&[]).unwrap().is_empty());
     }
@@ -122,13 +128,13 @@ mod tests {
         for (bad, why) in [
             (&[BASE, 4, 1, 0, 0][..], "whole number"),
             (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1], "whole number"),
-            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1], "no data at 0x0"),
-            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1], "no data at 0x40080000"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], "wants 0 CPUs"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1 << 32, 1], "wants 4294967296 CPUs"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0], "the models 0b0"),
-            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0b100001], "the models 0b100001"),
-            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]; 2].concat(), "same name"),
+            (&[0, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0], "no data at 0x0"),
+            (&[BASE, u64::MAX, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0], "no data at 0x40080000"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "wants 0 CPUs"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1 << 32, 1, 0, 0], "wants 4294967296 CPUs"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], "the models 0b0"),
+            (&[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0b100001, 0, 0], "the models 0b100001"),
+            (&[[BASE, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]; 2].concat(), "same name"),
         ] {
             assert!(read(bad).unwrap_err().to_string().contains(why), "{why}");
         }

@@ -126,7 +126,10 @@ fn next(facts: &Facts) -> Option<Action> {
 fn install(board: Board, found: Option<&Qemu>) -> Result<()> {
     let oldest = board.oldest_qemu();
     let missing = match found {
-        Some(old) => format!("{PROGRAM} {} is too old for the board {}: {oldest} is needed", old.version, board.name()),
+        Some(old) => {
+            let board = if board == Board::Virt { String::new() } else { format!(" for the board {}", board.name()) };
+            format!("{PROGRAM} {} is too old: {oldest} is needed{board}", old.version)
+        }
         None => format!("{PROGRAM} is missing"),
     };
     if install::find_program("apt-get").is_none() {

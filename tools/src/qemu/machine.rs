@@ -55,6 +55,18 @@ impl Gic {
     }
 }
 
+/// The device tree that a machine boots with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tree {
+    /// The one that QEMU makes, or this tool where QEMU makes none.
+    #[default]
+    Made,
+    /// This one.
+    File(PathBuf),
+    /// None but what QEMU makes.
+    None,
+}
+
 /// One run of an image.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -62,8 +74,8 @@ pub struct Machine {
     pub image: Image,
     /// What it was built for.
     pub board: Board,
-    /// The device tree to boot with instead of the one that QEMU or this tool makes.
-    pub tree: Option<PathBuf>,
+    /// Which device tree it boots with.
+    pub tree: Tree,
     /// The kernel's arguments.
     pub bootargs: Bootargs,
     /// Where its words go.
@@ -100,7 +112,7 @@ impl Machine {
         Self {
             image,
             board: Board::Virt,
-            tree: None,
+            tree: Tree::Made,
             bootargs,
             console,
             deterministic: false,
@@ -126,15 +138,21 @@ impl Machine {
                 let machine = format!("virt,gic-version={}", self.gic.version());
                 command.args(["-M", &machine, "-cpu", "cortex-a53", "-m", &self.memory]);
                 command.args(["-smp", &self.smp.to_string()]).arg("-kernel").arg(&self.image.elf);
-                command.args(self.tree.iter().flat_map(|tree| ["-dtb".as_ref(), tree.as_os_str()]));
             }
             Board::Raspi4 => {
                 // As the firmware loads it: the flat image. An ELF file would be entered at EL3, on four CPUs at once.
                 command.args(["-M", "raspi4b", "-kernel"]).arg(flat::kernel8(&self.image)?);
-                // QEMU makes no tree of its own, and without one hands no arguments over. It has always four CPUs.
-                let own = || tree::raspi4(self.smp);
-                command.arg("-dtb").arg(self.tree.clone().map_or_else(own, Ok)?);
             }
+        }
+        match (&self.tree, self.board) {
+            (Tree::File(tree), _) => {
+                command.arg("-dtb").arg(tree);
+            }
+            // QEMU makes no tree for this board. Without one it hands no arguments over, and has always four CPUs.
+            (Tree::Made, Board::Raspi4) => {
+                command.arg("-dtb").arg(tree::raspi4(self.smp)?);
+            }
+            (Tree::Made, Board::Virt) | (Tree::None, _) => {}
         }
         command.args(["-display", "none", "-monitor", "none", "-chardev", "stdio,id=console,signal=off"]);
         match self.console {

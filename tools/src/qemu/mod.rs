@@ -8,4 +8,4 @@ pub mod tree;
 
 pub use bootargs::Bootargs;
 pub use find::Qemu;
-pub use machine::{Console, Machine};
+pub use machine::{Console, Machine, Tree};

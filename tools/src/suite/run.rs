@@ -134,6 +134,7 @@ mod tests {
             machine: String::new(),
             smp: 1,
             models: Model::ALL.to_vec(),
+            skipped: None,
         };
         assert_eq!(wrong(&test, End::Status(101), "a BUG here"), None);
         for (end, output) in
