@@ -25,6 +25,7 @@ pub fn load(at: usize, width: usize) -> u64 {
         Block::Gicc => machine.change_gic(|gic| gic.read_gicc(here, offset, width)).into(),
         Block::Gicr(frame) => machine.change_gic(|gic| gic.read_redistributor(frame, offset, width)),
         Block::Pl011 => machine.change_uart(|uart| uart.read(offset, width)),
+        Block::Device(n) => machine.devices.borrow_mut()[n].2.read(offset),
     };
     machine.record(Register::Memory { block, offset, width }, false, value);
     value
@@ -42,6 +43,7 @@ pub fn store(at: usize, width: usize, value: u64) {
         Block::Gicc => machine.change_gic(|gic| gic.write_gicc(here, offset, width, value as u32)),
         Block::Gicr(frame) => machine.change_gic(|gic| gic.write_redistributor(frame, offset, width, value)),
         Block::Pl011 => machine.change_uart(|uart| uart.write(offset, width, value)),
+        Block::Device(n) => machine.devices.borrow_mut()[n].2.write(offset, value),
     }
 }
 
@@ -102,7 +104,10 @@ impl Machine {
         }
         match self.gic.borrow().frame_at(at) {
             Some((frame, offset)) => (Block::Gicr(frame), offset),
-            None => panic!("no device answers at {at:#x}"),
+            None => match self.device_at(at) {
+                Some((n, offset)) => (Block::Device(n), offset),
+                None => panic!("no device answers at {at:#x}"),
+            },
         }
     }
 

@@ -16,6 +16,8 @@ pub enum Block {
     Gicr(usize),
     /// The UART.
     Pl011,
+    /// A device that a test brought along, in the order in which they were attached.
+    Device(usize),
 }
 
 /// A register.
@@ -89,6 +91,7 @@ impl fmt::Display for Block {
             Block::Gicc => f.write_str("GICC"),
             Block::Gicr(n) => write!(f, "GICR{n}"),
             Block::Pl011 => f.write_str("PL011"),
+            Block::Device(n) => write!(f, "device {n}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 use super::{
     Config, End,
     contexts::{Contexts, Id},
+    device::Devices,
     events::Queue,
     gic::Gic,
     global::Values,
@@ -77,6 +78,7 @@ pub(super) struct Machine {
     pub queue: Queue,
     pub gic: RefCell<Gic>,
     pub uart: RefCell<Pl011>,
+    pub devices: RefCell<Devices>,
     pub log: Log,
     pub console: RefCell<Vec<u8>>,
     pub end: RefCell<Option<End>>,
@@ -168,6 +170,7 @@ impl Machine {
             queue: Queue::default(),
             gic: RefCell::new(Gic::new(&config)),
             uart: RefCell::new(Pl011::new(config.uart_clock)),
+            devices: RefCell::default(),
             log: Log::new(config.log_registers),
             console: RefCell::default(),
             end: RefCell::default(),

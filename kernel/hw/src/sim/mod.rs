@@ -15,6 +15,7 @@
 //! | `events` | what happens to the machine from outside, and when? |
 //! | `bus`, `log` | which device answers an access, and what was accessed? |
 //! | `gic`, `timer`, `pl011` | what do the devices do? |
+//! | `device` | how does a test bring others along? |
 //! | `irq`, `uart` | how does a test raise interrupts and type? |
 //! | `facade`, `atomic`, `global` | what does the kernel see of it? |
 //!
@@ -33,6 +34,7 @@ pub mod atomic;
 pub mod bus;
 mod config;
 mod contexts;
+mod device;
 mod events;
 mod explore;
 pub mod facade;
@@ -55,6 +57,7 @@ mod timer;
 pub mod uart;
 
 pub use config::{Config, Firmware, Frame, Order, Quirks, Redistributors};
+pub use device::{Device, attach};
 pub use events::{Injection, at, at_call, at_point, at_point_call};
 pub use explore::{Explored, Tape, explore};
 pub use log::{Access, Block, Register, clear_registers, log_registers, registers};

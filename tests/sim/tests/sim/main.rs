@@ -1,6 +1,8 @@
 //! The kernel on the simulated machine: one module a subsystem, one test a scenario, each citing its id.
 
 mod affinity;
+mod bcm2711_gpio;
+mod bcm2711_power;
 mod boot;
 mod bottom_halves;
 mod bugs;
