@@ -16,6 +16,9 @@ pub enum Board {
     Raspi4,
 }
 
+/// The environment variable that tells the runner of on-target tests which board to build for (`tests/target.rs`).
+pub const VARIABLE: &str = "TOPHALF_BOARD";
+
 impl Board {
     /// Every board.
     pub const ALL: [Self; 2] = [Self::Virt, Self::Raspi4];
@@ -26,6 +29,18 @@ impl Board {
             Self::Virt => "virt",
             Self::Raspi4 => "raspi4",
         }
+    }
+
+    /// The one that the environment names, if it names one.
+    pub fn of_environment() -> Result<Option<Self>, Failure> {
+        std::env::var_os(VARIABLE).map(|name| Self::named(&name.to_string_lossy())).transpose()
+    }
+    fn named(name: &str) -> Result<Self, Failure> {
+        Self::from_str(name, false).map_err(|_| {
+            Failure::new(format!("{VARIABLE} is no board: `{name}`"))
+                .status(USAGE)
+                .hint(format!("the boards are {}", Self::ALL.map(Self::name).join(", ")))
+        })
     }
 
     /// The oldest QEMU that plays it.
@@ -70,7 +85,10 @@ mod tests {
     fn the_command_line_has_the_names() {
         for board in Board::ALL {
             assert_eq!(Board::from_str(board.name(), false), Ok(board));
+            assert_eq!(Board::named(board.name()).ok(), Some(board));
         }
+        let text = crate::failure::explain(&Board::named("pi").unwrap_err().into()).0;
+        assert!(text.contains("`pi`") && text.contains("virt, raspi4"), "{text}");
         assert!(Board::from_str("raspi3", false).is_err());
     }
 

@@ -169,6 +169,9 @@ pub struct TestArgs {
     /// What to build
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Where to run
+    #[command(flatten)]
+    pub board: BoardArgs,
     /// On which interrupt controller
     #[command(flatten)]
     pub gic: GicArgs,

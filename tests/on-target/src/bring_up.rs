@@ -1,6 +1,6 @@
 //! Does the machine come up, and does it say so when something is fundamentally wrong? (BU-01, BU-02, BU-04, BU-06)
 use crate::{
-    entry,
+    board, entry,
     support::{ms, sleep, us},
     table::test,
 };
@@ -33,13 +33,13 @@ fn came_from(cx: &mut ThreadCx, level: u64) {
 fn bu_01_2_runs_at_el1_from_el1(cx: &mut ThreadCx) {
     came_from(cx, 1);
 }
-test!(bu_01_2_runs_at_el1_from_el1);
+test!(bu_01_2_runs_at_el1_from_el1, lacks(board::NOT_EL1));
 
 /// BU-01.2: entered at EL2; ICC_SRE_EL2.Enable and CNTHCTL_EL2 were set before the drop, a timer interrupt arrives.
 fn bu_01_2_runs_at_el1_from_el2(cx: &mut ThreadCx) {
     came_from(cx, 2);
 }
-test!(bu_01_2_runs_at_el1_from_el2, machine("virtualization=on"));
+test!(bu_01_2_runs_at_el1_from_el2, machine(board::EL2));
 
 /// BU-01.2, from EL3, with a second security state in the interrupt controller.
 fn bu_01_2_runs_at_el1_from_el3(cx: &mut ThreadCx) {
@@ -144,13 +144,13 @@ fn refusals(method: Method) {
 fn bu_04_refusals_of_the_firmware(_: &mut ThreadCx) {
     refusals(Method::PsciHvc);
 }
-test!(bu_04_refusals_of_the_firmware);
+test!(bu_04_refusals_of_the_firmware, lacks(board::NO_PSCI));
 
 /// BU-04: as above with `smc`, as where there is an EL2.
 fn bu_04_refusals_of_the_firmware_below_el2(_: &mut ThreadCx) {
     refusals(Method::PsciSmc);
 }
-test!(bu_04_refusals_of_the_firmware_below_el2, machine("virtualization=on"));
+test!(bu_04_refusals_of_the_firmware_below_el2, machine(board::EL2), lacks(board::NO_PSCI));
 
 /// BU-02: the kernel is built without FP; who uses it all the same is told its name.
 fn bu_02_use_of_fp_registers_names_the_thread(cx: &mut ThreadCx) {

@@ -1,7 +1,7 @@
 //! Are all CPUs there, with what each has of its own: redistributor, timer, idle thread, event log, log ring? And do they
 //! have one clock? (BU-04, G3-02, HC-01, PK-01, TM-01)
 use crate::{
-    bound,
+    board, bound,
     crew::{CPUS, on_each_cpu, only, start},
     facts::FRAME,
     support::{become_policy, fifo, ms, sleep},
@@ -27,7 +27,7 @@ fn private_lines(cx: &mut ThreadCx, cpu: usize) -> (u64, u32) {
     const ENABLED: usize = 0x100;
     const TARGETS: usize = 0x800;
     let enabled = |base: Mmio| base.reg::<u32, (), Ro>(ENABLED).get();
-    let facts = virt::BOARD.gics.iter().find(|facts| facts.version() == gic::caps(cx).version);
+    let facts = board::BOARD.gics.iter().find(|facts| facts.version() == gic::caps(cx).version);
     match facts.expect("the kernel runs") {
         // The redistributor of its affinity, 128 KiB behind the one before, and awake.
         Facts::V3(gic) => {
@@ -49,7 +49,7 @@ fn private_lines(cx: &mut ThreadCx, cpu: usize) -> (u64, u32) {
 fn bu_04_1_four_cpus_have_what_is_theirs(cx: &mut ThreadCx) {
     const TICKS: u32 = 4;
     assert_eq!(percpu::online().count(), CPUS);
-    let timer = virt::BOARD.timer;
+    let timer = board::BOARD.timer;
     let before = irq::info(cx, timer).unwrap().counts;
     trace::drain(drop);
     let own = on_each_cpu(cx, fifo(50), |cx, cpu| {

@@ -1,5 +1,5 @@
 //! How does the image get from its entry to the test? Past a look at the machine that no driver has touched yet.
-use crate::{bound, facts, table};
+use crate::{board, bound, facts, table};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hw::{
     aarch64::mmu::{self, Kind},
@@ -13,7 +13,7 @@ const NO_SUCH_TEST: i32 = 64;
 const NAME_BYTES: usize = 128;
 
 /// The devices are mapped here, before the kernel's boot.
-static BOARD: Board = Board { devices: &[], ..virt::BOARD };
+static BOARD: Board = Board { devices: &[], ..board::BOARD };
 static ENTRY_LEVEL: AtomicU64 = AtomicU64::new(0);
 
 /// The exception level that the loader entered the image at.
@@ -23,7 +23,7 @@ pub fn level() -> u64 {
 
 #[unsafe(no_mangle)]
 extern "Rust" fn __tophalf_boot(boot: &Boot) -> ! {
-    for &(start, bytes) in virt::BOARD.devices {
+    for &(start, bytes) in board::BOARD.devices {
         // SAFETY: the board's devices, each once: `BOARD` has none left for the kernel.
         unsafe { mmu::map(start, bytes, Kind::Device) };
     }

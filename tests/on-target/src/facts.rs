@@ -1,5 +1,6 @@
 //! Is QEMU the machine that the drivers and the simulated machine were written for? (HC-03)
 use crate::{
+    board,
     crew::{CPUS, only, start},
     support::fifo,
     table::test,
@@ -25,15 +26,15 @@ pub const FRAME: usize = 0x2_0000;
 
 /// As CPU `cpu` has to ask.
 fn probe(version: Version, cpu: usize) -> Probe {
-    let facts = virt::BOARD.gics.iter().find(|facts| facts.version() == version).expect("QEMU has one of them");
+    let facts = board::BOARD.gics.iter().find(|facts| facts.version() == version).expect("QEMU has one of them");
     Probe {
         gicd: facts.distributor(),
         own: match facts {
             Facts::V2(gic) => Own::Interface(gic.cpu_interface),
             Facts::V3(gic) => Own::Redistributor(gic.regions[0].base.offset(cpu * FRAME)),
         },
-        uart: virt::BOARD.uart.base,
-        uart_intid: virt::BOARD.uart.irq.number(),
+        uart: board::BOARD.uart.base,
+        uart_intid: board::BOARD.uart.irq.number(),
         spare: SPARE,
     }
 }
@@ -41,7 +42,7 @@ fn probe(version: Version, cpu: usize) -> Probe {
 /// Called before any driver has started.
 pub fn look_at_reset() {
     // No driver has started that could be asked: where a GICv3 has nothing, a GICv2 says that it is one.
-    let id: Reg<u32, (), Ro> = virt::BOARD.gics[0].distributor().reg(0xfe8);
+    let id: Reg<u32, (), Ro> = board::BOARD.gics[0].distributor().reg(0xfe8);
     let version = if id.get() >> 4 & 0xf == 2 { Version::V2 } else { Version::V3 };
     let (facts, probe) = (reset_facts(version), probe(version, 0));
     AT_RESET.call_once(|| facts.iter().find_map(|fact| fact.1(&probe).err().map(|wrong| (fact.0, wrong))));

@@ -1,5 +1,6 @@
 //! In which order are interrupts of different urgency delivered? (G3-03, G3-10)
 use crate::{
+    board,
     support::{Count, free, hard_line, pend, spare},
     table::test,
 };
@@ -79,7 +80,7 @@ fn g3_03_2_the_mask_lets_only_urgent_ones_through(cx: &mut ThreadCx) {
     let pair = pair(cx);
     assert_eq!(pair.lines[1].set_hw_priority(cx, MASKED), Err(Error::Range));
     // Past the driver, which refuses.
-    let distributor = virt::BOARD.gics[0].distributor();
+    let distributor = board::BOARD.gics[0].distributor();
     let priority: Reg<u8, (), Rw> = distributor.reg(0x400 + spare(1).number() as usize);
     priority.set(MASKED);
     assert_eq!(pair.pend_both(cx), [1, 0]);

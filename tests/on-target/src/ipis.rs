@@ -41,7 +41,7 @@ fn g3_12_1_what_was_stored_before_is_seen(cx: &mut ThreadCx) {
         assert_eq!(seen.get(), CPUS as u32);
     }
 }
-test!(g3_12_1_what_was_stored_before_is_seen, machine("smp.cpus=4"));
+test!(g3_12_1_what_was_stored_before_is_seen, smp(4));
 
 /// G3-12.3: two requests before CPU 1 acknowledges the SGI: one interrupt, both functions run.
 fn g3_12_3_two_requests_are_one_interrupt(cx: &mut ThreadCx) {
@@ -69,7 +69,7 @@ fn g3_12_3_two_requests_are_one_interrupt(cx: &mut ThreadCx) {
     masker.join(cx).unwrap();
     assert_eq!((ran.get(), Ipi::CallFn.counts()[1]), (2, 1));
 }
-test!(g3_12_3_two_requests_are_one_interrupt, machine("smp.cpus=4"));
+test!(g3_12_3_two_requests_are_one_interrupt, smp(4));
 
 /// G3-12.4: a FIFO thread woken on a CPU that waits for an interrupt runs there at once, without a tick.
 fn g3_12_4_a_thread_is_woken_on_an_idle_cpu(cx: &mut ThreadCx) {
@@ -91,7 +91,7 @@ fn g3_12_4_a_thread_is_woken_on_an_idle_cpu(cx: &mut ThreadCx) {
     assert_eq!((ticks(cx), Ipi::Resched.counts()[1]), (before, rescheds + 1));
     sleeper.join(cx).unwrap();
 }
-test!(g3_12_4_a_thread_is_woken_on_an_idle_cpu, machine("smp.cpus=4"));
+test!(g3_12_4_a_thread_is_woken_on_an_idle_cpu, smp(4));
 
 /// G3-13.1: a private line enabled on CPUs 0 and 2 only: when all fire, only those count.
 fn g3_13_1_only_cpus_that_enable_it_take_it(cx: &mut ThreadCx) {
@@ -110,7 +110,7 @@ fn g3_13_1_only_cpus_that_enable_it_take_it(cx: &mut ThreadCx) {
     assert_eq!(line.enabled_on(), CpuSet::from_bits(0b101));
     assert_eq!(irq::info(cx, PPI).unwrap().counts[..CPUS], [1, 0, 1, 0]);
 }
-test!(g3_13_1_only_cpus_that_enable_it_take_it, machine("smp.cpus=4"));
+test!(g3_13_1_only_cpus_that_enable_it_take_it, smp(4));
 
 /// IQ-13.1: on 4 CPUs at once the handlers overlap in time, and each sees its own cookie.
 fn iq_13_1_handlers_overlap_and_see_their_own_cookie(cx: &mut ThreadCx) {
@@ -144,7 +144,7 @@ fn iq_13_1_handlers_overlap_and_see_their_own_cookie(cx: &mut ThreadCx) {
     assert_eq!(inside.get(), CPUS as u32);
     assert_eq!([0, 1, 2, 3].map(|cpu: usize| SEEN[cpu].load(SeqCst)), [10, 11, 12, 13]);
 }
-test!(iq_13_1_handlers_overlap_and_see_their_own_cookie, machine("smp.cpus=4"));
+test!(iq_13_1_handlers_overlap_and_see_their_own_cookie, smp(4));
 
 /// KD-03: every CPU tells whom it interrupts for that, from the interrupted function on.
 fn kd_03_every_cpu_tells_where_it_is(cx: &mut ThreadCx) {
@@ -167,7 +167,7 @@ fn kd_03_every_cpu_tells_where_it_is(cx: &mut ThreadCx) {
 }
 test!(
     kd_03_every_cpu_tells_where_it_is,
-    machine("smp.cpus=4"),
+    smp(4),
     says(
         "CPU 0: thread\n(main), preempt count 0x0\nipi::send\nkd_03_every_cpu\nCPU 1: thread\n(on)\n#0\n\
          spins+0x\nCPU 2: thread 0 (idle/2)\nidle::run+0x\n\
@@ -192,7 +192,7 @@ fn pk_03_a_panic_on_another_cpu_is_named(cx: &mut ThreadCx) {
 }
 test!(
     pk_03_a_panic_on_another_cpu_is_named,
-    machine("smp.cpus=4"),
+    smp(4),
     expect(101),
     says("PANIC: far away\nCPU 3, thread\n(on)\nstill running: CPU 2\nbacktrace:")
 );
@@ -215,7 +215,7 @@ fn pk_03_of_two_faults_one_is_reported(cx: &mut ThreadCx) {
 }
 test!(
     pk_03_of_two_faults_one_is_reported,
-    machine("smp.cpus=4"),
+    smp(4),
     expect(101),
     says(
         "BUG: breakpoint instruction 0x7 in thread\n(on) on CPU\nELR=[<\nx5  000000000000beef\nbacktrace:\npk_03_of_two"

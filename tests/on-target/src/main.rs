@@ -10,6 +10,8 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod backtraces;
 #[cfg(target_os = "none")]
+mod board;
+#[cfg(target_os = "none")]
 mod bound;
 #[cfg(target_os = "none")]
 mod bring_up;

@@ -1,4 +1,5 @@
 //! What do several tests need? Lines, counters, moments; nothing that hides what a test does.
+use crate::board;
 use alloc::sync::Arc;
 use core::{
     sync::atomic::{AtomicU32, Ordering::SeqCst},
@@ -13,8 +14,8 @@ use kernel::{
 
 /// The `n`th line that no device drives.
 pub const fn spare(n: u32) -> Irq {
-    assert!(n < virt::FREE_SPIS.end - virt::FREE_SPIS.start);
-    Irq::new(virt::FREE_SPIS.start + n)
+    assert!(n < board::FREE_SPIS.end - board::FREE_SPIS.start);
+    Irq::new(board::FREE_SPIS.start + n)
 }
 
 /// FIFO at this priority.

@@ -1,5 +1,6 @@
 //! Do the real counter and its event timer keep their times? (TM-01, TM-06)
 use crate::{
+    board,
     support::{ms, us},
     table::test,
 };
@@ -62,7 +63,7 @@ fn iq_06_1_the_timer_interrupt_stays_hard(cx: &mut ThreadCx) {
     timer.start_after(cx, us(100)).unwrap();
     crate::support::sleep(cx, ms(1));
     assert_eq!(hard.load(SeqCst), 1);
-    let info = irq::info(cx, virt::BOARD.timer).unwrap();
+    let info = irq::info(cx, board::BOARD.timer).unwrap();
     assert!(info.handlers[0].thread.is_none() && info.total() > 0, "{info:?}");
 }
 test!(iq_06_1_the_timer_interrupt_stays_hard);

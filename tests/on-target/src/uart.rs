@@ -1,5 +1,6 @@
 //! Does the PL011 raise its line, and does the driver serve it? (IQ-09, level source; BU-01 UART)
 use crate::{
+    board,
     support::{fifo, interrupts},
     table::test,
 };
@@ -16,13 +17,13 @@ use tock_registers::interfaces::{Readable, Writeable};
 pub struct TxLine(Pl011);
 
 impl TxLine {
-    pub const IRQ: Irq = virt::BOARD.uart.irq;
+    pub const IRQ: Irq = board::BOARD.uart.irq;
     const TX: u32 = INTERRUPTS::TX::SET.value;
 
     /// The source, low.
     pub fn new() -> Self {
-        Uart::set_up(&virt::BOARD.uart);
-        let device = Pl011::new(virt::BOARD.uart.base);
+        Uart::set_up(&board::BOARD.uart);
+        let device = Pl011::new(board::BOARD.uart.base);
         device.set_unmasked(Self::TX);
         Self(device)
     }
@@ -37,18 +38,18 @@ impl TxLine {
 /// A driver on the PL011 with what it sends coming back to it. `None`: this QEMU's PL011 has no loopback (before 8.2).
 fn looped(cx: &mut ThreadCx) -> Option<&'static Uart> {
     const LOOPBACK: u32 = 1 << 7;
-    Uart::set_up(&virt::BOARD.uart);
-    let control: Reg<u32, (), Rw> = virt::BOARD.uart.base.reg(0x30);
+    Uart::set_up(&board::BOARD.uart);
+    let control: Reg<u32, (), Rw> = board::BOARD.uart.base.reg(0x30);
     control.set(control.get() | LOOPBACK);
-    let device = Pl011::new(virt::BOARD.uart.base);
+    let device = Pl011::new(board::BOARD.uart.base);
     assert!(device.try_send(b'?'));
     if device.try_receive().is_none() {
         kernel::println!(cx, "this PL011 has no loopback: nothing to receive");
         return None;
     }
     device.clear(!0);
-    let uart = Box::leak(Box::new(Uart::new(&virt::BOARD.uart)));
-    uart.start(cx, &virt::BOARD.uart).unwrap();
+    let uart = Box::leak(Box::new(Uart::new(&board::BOARD.uart)));
+    uart.start(cx, &board::BOARD.uart).unwrap();
     Some(uart)
 }
 

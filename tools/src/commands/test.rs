@@ -1,6 +1,6 @@
 //! `test`: how is one on-target test run again? `cargo test` runs everything; this runs only what needs QEMU.
 
-use crate::{cli::TestArgs, failure::FAILED, image::model, project, qemu::machine::GIC_VARIABLE};
+use crate::{board, cli::TestArgs, failure::FAILED, image::model, project, qemu::machine::GIC_VARIABLE};
 use anyhow::{Context, Result};
 use std::process::Command;
 
@@ -10,6 +10,7 @@ pub fn execute(args: &TestArgs) -> Result<u8> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(project::root()?).args(["test", "--package", "tests", "--test", "target", "--"]);
     cargo.env(model::VARIABLE, args.model.chosen()?.name());
+    cargo.env(board::VARIABLE, args.board.board.name());
     cargo.env(GIC_VARIABLE, args.gic.gic.version());
     cargo.args(&args.filter);
     cargo.args(args.exact.then_some("--exact")).args(args.list.then_some("--list"));

@@ -1,6 +1,9 @@
 //! What is the longest that the kernel keeps interrupts off in any on-target test?
 
-use super::{latency::Longest, run::run};
+use super::{
+    latency::Longest,
+    run::{On, run},
+};
 use crate::{
     board::Board,
     failure::Failure,
@@ -9,7 +12,7 @@ use crate::{
         model::Model,
         table::tests,
     },
-    qemu::{Qemu, machine::Gic},
+    qemu::Qemu,
     say::bar,
 };
 use anyhow::Result;
@@ -35,7 +38,7 @@ pub fn longest(model: Model) -> Result<Longest> {
     let (next, longest, failed) = (AtomicUsize::new(0), Mutex::new(Longest::default()), Mutex::new(None));
     let work = || {
         while let Some(test) = tests.get(next.fetch_add(1, Relaxed)) {
-            match run(&image, model, Gic::default(), test) {
+            match run(&image, On { model, ..On::default() }, test) {
                 Ok(found) => longest.lock().unwrap_or_else(PoisonError::into_inner).add(&test.name, &found),
                 Err(why) => {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((test, why));

@@ -5,6 +5,7 @@ use super::{
     places,
 };
 use crate::{
+    board::Board,
     failure,
     image::{Image, model::Model, table::TestEntry},
     qemu::{
@@ -53,10 +54,22 @@ pub fn machine(image: &Image, test: &TestEntry) -> Machine {
     Machine { smp: test.smp, extra: options.into_iter().flatten().collect(), ..machine }
 }
 
-/// Runs one test of an image built for this model, on this interrupt controller. What its tracers found; the error is
-/// everything one needs to see: what was wrong, what the kernel said, how to run it again.
-pub fn run(image: &Image, model: Model, gic: Gic, test: &TestEntry) -> Result<Vec<Section>, String> {
-    let machine = Machine { gic, ..machine(image, test) };
+/// What tests run on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct On {
+    /// The model that the image is built for.
+    pub model: Model,
+    /// The board that it is built for.
+    pub board: Board,
+    /// The interrupt controller, where the board may have one or another.
+    pub gic: Gic,
+}
+
+/// Runs one test of an image. What its tracers found; the error is everything one needs to see: what was wrong, what the
+/// kernel said, how to run it again.
+pub fn run(image: &Image, on: On, test: &TestEntry) -> Result<Vec<Section>, String> {
+    let On { model, board, gic } = on;
+    let machine = Machine { board, gic, ..machine(image, test) };
     let Said { end, output, text, qemu } = say(&machine).map_err(|error| failure::explain(&error).0)?;
     let judged = || -> Result<Result<Vec<Section>, String>> {
         let (found, places) = (latency::parse(&text)?, places::parse(&text)?);
@@ -74,10 +87,13 @@ pub fn run(image: &Image, model: Model, gic: Gic, test: &TestEntry) -> Result<Ve
     };
     let qemu = if qemu.is_empty() { String::new() } else { format!("QEMU said:\n{qemu}\n") };
     Err(format!(
-        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --model {model} --gic {gic} --exact {name}",
+        "{wrong}\n{output}{newline}{qemu}run it again: cargo run -- test --model {model} {machine} --exact {name}",
         newline = if output.is_empty() || output.ends_with('\n') { "" } else { "\n" },
         model = model.name(),
-        gic = gic.version(),
+        machine = match board {
+            Board::Virt => format!("--gic {}", gic.version()),
+            other => format!("--board {}", other.name()),
+        },
         name = test.name
     ))
 }
