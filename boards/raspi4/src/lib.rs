@@ -27,8 +27,9 @@ const GICC: usize = 0xff84_2000;
 const UART_CLOCK: u32 = 48_000_000;
 /// What the CPUs have of the first GiB if the firmware does not say: all but the VideoCore's usual 76 MiB.
 const MEMORY: usize = 0x3b40_0000;
-/// Lines that nothing is connected to, for tests: behind the last one of the chip.
-pub const FREE_SPIS: core::ops::Range<u32> = 224..256;
+/// Lines that nothing is connected to, for tests: between the chip's blocks of them, and behind the last one (BCM2711 ARM
+/// Peripherals 6.3).
+pub const FREE_SPIS: [core::ops::Range<u32>; 3] = [80..96, 52..64, 217..224];
 
 const fn at(base: usize) -> Mmio {
     // SAFETY: the addresses of the machine's devices, which the kernel maps at boot.

@@ -45,6 +45,7 @@ fn main(cx: &mut ThreadCx) -> i32 {
     // Several CPUs take turns on the counter, so a section of one would have the others' instructions in it.
     let counts = percpu::online().count() == 1;
     if counts {
+        board::park_others(cx);
         latency::say_at_stop();
     }
     test.run(cx);

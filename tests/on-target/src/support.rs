@@ -1,5 +1,5 @@
 //! What do several tests need? Lines, counters, moments; nothing that hides what a test does.
-use crate::board;
+pub use crate::board::spare;
 use alloc::sync::Arc;
 use core::{
     sync::atomic::{AtomicU32, Ordering::SeqCst},
@@ -11,12 +11,6 @@ use kernel::{
     preempt,
     thread::{self, Builder, JoinHandle},
 };
-
-/// The `n`th line that no device drives.
-pub const fn spare(n: u32) -> Irq {
-    assert!(n < board::FREE_SPIS.end - board::FREE_SPIS.start);
-    Irq::new(board::FREE_SPIS.start + n)
-}
 
 /// FIFO at this priority.
 pub fn fifo(priority: i32) -> Policy {

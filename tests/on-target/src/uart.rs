@@ -53,7 +53,7 @@ fn looped(cx: &mut ThreadCx) -> Option<&'static Uart> {
     Some(uart)
 }
 
-/// IP-01, IQ-22: each received character is an interrupt of line 33, handled by `irq/33-uart-pl011` at FIFO 50.
+/// IP-01, IQ-22: each received character is an interrupt of its line, handled by that line's thread at FIFO 50.
 fn ip_01_each_character_is_an_interrupt_for_the_uart_thread(cx: &mut ThreadCx) {
     let Some(uart) = looped(cx) else { return };
     let before = interrupts(cx, TxLine::IRQ);
@@ -64,7 +64,7 @@ fn ip_01_each_character_is_an_interrupt_for_the_uart_thread(cx: &mut ThreadCx) {
     }
     let info = irq::info(cx, TxLine::IRQ).unwrap();
     let (name, _, policy) = info.handlers[0].thread.clone().unwrap();
-    assert_eq!((name.as_str(), policy), ("irq/33-uart-pl011", fifo(50)));
+    assert_eq!((name.as_str(), policy), (board::UART_THREAD, fifo(50)));
 }
 test!(ip_01_each_character_is_an_interrupt_for_the_uart_thread);
 
