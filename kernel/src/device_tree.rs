@@ -41,20 +41,61 @@ pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(address as *const u8, size) };
     let tree = Tree::new(bytes)?;
     let root = tree.root()?;
-    let mut free = memory::free(tree, &root);
+    let parts = Parts::of(&root);
+    let mut free = memory::free(tree, &root, &parts.memory, parts.reserved.as_ref());
     memory::take(&mut free, address, address + size);
-    let (cpus, listed) = cpus(&root, hw::cpu::affinity());
-    let bootargs = root.child("chosen").and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
-    let (method, gic) = (psci(&root), interrupt_controller(&root));
+    let (cpus, listed) = cpus(parts.cpus.as_ref(), hw::cpu::affinity());
+    let bootargs = parts.chosen.as_ref().and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
+    let (method, gic) = (psci(parts.psci.as_ref()), interrupt_controller(&parts));
     Some(Machine { free, cpus, listed, method, gic, bootargs })
 }
 
-/// What [`Machine`] says about CPUs; `me` is the packed affinity of this one.
-fn cpus(root: &Node<'_>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
+/// The nodes in the root that boot asks for, the first of each name. Found in one walk: there are many others.
+#[derive(Default)]
+pub(crate) struct Parts<'a> {
+    /// Those that say where RAM is, all of them.
+    pub memory: Vec<Node<'a>, 8>,
+    /// Memory in use.
+    pub reserved: Option<Node<'a>>,
+    chosen: Option<Node<'a>>,
+    cpus: Option<Node<'a>>,
+    psci: Option<Node<'a>>,
+    interrupt_controller: Option<Node<'a>>,
+    soc: Option<Node<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of a root.
+    pub fn of(root: &Node<'a>) -> Self {
+        let mut parts = Self::default();
+        for node in root.children() {
+            let part = match node.name() {
+                b"memory" => {
+                    // What there is no room for is not used.
+                    let _ = parts.memory.push(node);
+                    continue;
+                }
+                b"reserved-memory" => &mut parts.reserved,
+                b"chosen" => &mut parts.chosen,
+                b"cpus" => &mut parts.cpus,
+                b"psci" => &mut parts.psci,
+                // What the specification recommends to call it (2.2.2), and what QEMU does.
+                b"interrupt-controller" | b"intc" => &mut parts.interrupt_controller,
+                b"soc" => &mut parts.soc,
+                _ => continue,
+            };
+            part.get_or_insert(node);
+        }
+        parts
+    }
+}
+
+/// What [`Machine`] says about CPUs, from the node that has them; `me` is the packed affinity of this one.
+fn cpus(node: Option<&Node<'_>>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
     let mut usable = Vec::new();
     // There is room: nothing is in it.
     let _ = usable.push(Cpu { affinity: me, release: 0 });
-    let Some(node) = root.child("cpus") else { return (usable, 1) };
+    let Some(node) = node else { return (usable, 1) };
     let mut listed = 0;
     for cpu in node.children().filter(|node| node.name() == b"cpu") {
         listed += 1;
@@ -79,8 +120,8 @@ fn cpus(root: &Node<'_>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
 }
 
 /// How PSCI is called (Linux `Documentation/devicetree/bindings/arm/psci.yaml`).
-fn psci(root: &Node<'_>) -> Option<Method> {
-    match root.child("psci")?.text("method")? {
+fn psci(node: Option<&Node<'_>>) -> Option<Method> {
+    match node?.text("method")? {
         "hvc" => Some(Method::PsciHvc),
         "smc" => Some(Method::PsciSmc),
         _ => None,
@@ -89,11 +130,9 @@ fn psci(root: &Node<'_>) -> Option<Method> {
 
 /// The version of the interrupt controller, in the root or on the chip's bus, if it is of a kind that is known (Linux
 /// `Documentation/devicetree/bindings/interrupt-controller/arm,gic.yaml` and `arm,gic-v3.yaml`).
-fn interrupt_controller(root: &Node<'_>) -> Option<Version> {
-    // What the specification recommends to call it (2.2.2), and what QEMU does.
-    const NAME: &str = "interrupt-controller";
-    let on_chip = || root.child("soc").and_then(|soc| soc.child(NAME));
-    let node = root.child("intc").or_else(|| root.child(NAME)).or_else(on_chip)?;
+fn interrupt_controller(parts: &Parts<'_>) -> Option<Version> {
+    let on_chip = || parts.soc.as_ref().and_then(|soc| soc.child("interrupt-controller"));
+    let node = parts.interrupt_controller.clone().or_else(on_chip)?;
     node.property("compatible")?.split(|&byte| byte == 0).find_map(|name| match name {
         b"arm,gic-400" | b"arm,cortex-a15-gic" => Some(Version::V2),
         b"arm,gic-v3" => Some(Version::V3),

@@ -17,19 +17,20 @@ const CELL: usize = 4;
 /// Free memory, in whole pages.
 pub(crate) type Free = Ranges<16>;
 
-/// RAM that the tree does not say is in use.
-pub(crate) fn free(tree: Tree<'_>, root: &Node<'_>) -> Free {
+/// RAM that the tree does not say is in use: `memory` are the root's nodes that have RAM, `reserved` is the one with what is in
+/// use.
+pub(crate) fn free(tree: Tree<'_>, root: &Node<'_>, memory: &[Node<'_>], reserved: Option<&Node<'_>>) -> Free {
     let mut free = Free::new();
-    for memory in root.children().filter(|node| node.name() == b"memory") {
-        each(root, &memory, |start, end| free.add(start.next_multiple_of(PAGE), end & !(PAGE - 1)));
+    for node in memory {
+        each(root, node, |start, end| free.add(start.next_multiple_of(PAGE), end & !(PAGE - 1)));
     }
     for (start, bytes) in tree.reservations() {
         let (start, end) = bounds(start, bytes);
         take(&mut free, start, end);
     }
-    if let Some(reserved) = root.child("reserved-memory") {
+    if let Some(reserved) = reserved {
         for node in reserved.children() {
-            each(&reserved, &node, |start, end| take(&mut free, start, end));
+            each(reserved, &node, |start, end| take(&mut free, start, end));
         }
     }
     free

@@ -1,6 +1,6 @@
 //! Which memory is free after what trees? Those of a Raspberry Pi 4, and those that are wrong.
 use super::free;
-use crate::device_tree::tests::build::Builder;
+use crate::device_tree::{Parts, tests::build::Builder};
 use logic::device_tree::Tree;
 use proptest::prelude::*;
 
@@ -9,7 +9,9 @@ const GIB: usize = 1 << 30;
 fn found(tree: Builder) -> Vec<(usize, usize)> {
     let tree = tree.finish();
     let tree = Tree::new(&tree).unwrap();
-    let mut all: Vec<_> = free(tree, &tree.root().unwrap()).iter().collect();
+    let root = tree.root().unwrap();
+    let parts = Parts::of(&root);
+    let mut all: Vec<_> = free(tree, &root, &parts.memory, parts.reserved.as_ref()).iter().collect();
     all.sort_unstable();
     all
 }
