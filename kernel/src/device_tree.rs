@@ -41,52 +41,50 @@ pub(crate) unsafe fn read(address: usize) -> Option<Machine> {
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(address as *const u8, size) };
     let tree = Tree::new(bytes)?;
     let root = tree.root()?;
-    let parts = Parts::of(&root);
-    let mut free = memory::free(tree, &root, &parts.memory, parts.reserved.as_ref());
+    let mut free = Free::new();
+    let parts = Parts::of(&root, &mut |node| memory::add(&mut free, &root, node));
+    memory::take_reserved(&mut free, tree, parts.reserved());
     memory::take(&mut free, address, address + size);
-    let (cpus, listed) = cpus(parts.cpus.as_ref(), hw::cpu::affinity());
-    let bootargs = parts.chosen.as_ref().and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
-    let (method, gic) = (psci(parts.psci.as_ref()), interrupt_controller(&parts));
+    let (cpus, listed) = cpus(parts.0[CPUS].as_ref(), hw::cpu::affinity());
+    let bootargs = parts.0[CHOSEN].as_ref().and_then(|chosen| chosen.text("bootargs")).unwrap_or("");
+    let (method, gic) = (psci(parts.0[PSCI].as_ref()), interrupt_controller(&parts));
     Some(Machine { free, cpus, listed, method, gic, bootargs })
 }
 
 /// The nodes in the root that boot asks for, the first of each name. Found in one walk: there are many others.
-#[derive(Default)]
-pub(crate) struct Parts<'a> {
-    /// Those that say where RAM is, all of them.
-    pub memory: Vec<Node<'a>, 8>,
-    /// Memory in use.
-    pub reserved: Option<Node<'a>>,
-    chosen: Option<Node<'a>>,
-    cpus: Option<Node<'a>>,
-    psci: Option<Node<'a>>,
-    interrupt_controller: Option<Node<'a>>,
-    soc: Option<Node<'a>>,
-}
+pub(crate) struct Parts<'a>([Option<Node<'a>>; NAMES.len()]);
+
+/// What they are called, and which is which. An interrupt controller is called what the specification recommends (2.2.2), or what
+/// QEMU does.
+static NAMES: [&str; 7] = ["chosen", "cpus", "psci", "interrupt-controller", "intc", "soc", "reserved-memory"];
+const CHOSEN: usize = 0;
+const CPUS: usize = 1;
+const PSCI: usize = 2;
+const CONTROLLER: usize = 3;
+const INTC: usize = 4;
+const SOC: usize = 5;
+const RESERVED: usize = 6;
 
 impl<'a> Parts<'a> {
-    /// Those of a root.
-    pub fn of(root: &Node<'a>) -> Self {
-        let mut parts = Self::default();
+    /// Those of a root; `memory` is called for each node that says where RAM is.
+    #[inline(never)]
+    pub fn of(root: &Node<'a>, memory: &mut dyn FnMut(&Node<'a>)) -> Self {
+        let mut parts = [const { None }; NAMES.len()];
         for node in root.children() {
-            let part = match node.name() {
-                b"memory" => {
-                    // What there is no room for is not used.
-                    let _ = parts.memory.push(node);
-                    continue;
-                }
-                b"reserved-memory" => &mut parts.reserved,
-                b"chosen" => &mut parts.chosen,
-                b"cpus" => &mut parts.cpus,
-                b"psci" => &mut parts.psci,
-                // What the specification recommends to call it (2.2.2), and what QEMU does.
-                b"interrupt-controller" | b"intc" => &mut parts.interrupt_controller,
-                b"soc" => &mut parts.soc,
-                _ => continue,
-            };
-            part.get_or_insert(node);
+            let name = node.name();
+            if name == b"memory" {
+                memory(&node);
+            }
+            // A loop that is not unrolled: each round of it would be as large.
+            if let Some(n) = core::hint::black_box(&NAMES).iter().position(|known| known.as_bytes() == name) {
+                parts[n].get_or_insert(node);
+            }
         }
-        parts
+        Self(parts)
+    }
+    /// Memory in use.
+    pub fn reserved(&self) -> Option<&Node<'a>> {
+        self.0[RESERVED].as_ref()
     }
 }
 
@@ -131,8 +129,8 @@ fn psci(node: Option<&Node<'_>>) -> Option<Method> {
 /// The version of the interrupt controller, in the root or on the chip's bus, if it is of a kind that is known (Linux
 /// `Documentation/devicetree/bindings/interrupt-controller/arm,gic.yaml` and `arm,gic-v3.yaml`).
 fn interrupt_controller(parts: &Parts<'_>) -> Option<Version> {
-    let on_chip = || parts.soc.as_ref().and_then(|soc| soc.child("interrupt-controller"));
-    let node = parts.interrupt_controller.clone().or_else(on_chip)?;
+    let on_chip = || parts.0[SOC].as_ref().and_then(|soc| soc.child(NAMES[CONTROLLER]));
+    let node = parts.0[INTC].as_ref().or(parts.0[CONTROLLER].as_ref()).cloned().or_else(on_chip)?;
     node.property("compatible")?.split(|&byte| byte == 0).find_map(|name| match name {
         b"arm,gic-400" | b"arm,cortex-a15-gic" => Some(Version::V2),
         b"arm,gic-v3" => Some(Version::V3),

@@ -17,26 +17,26 @@ const CELL: usize = 4;
 /// Free memory, in whole pages.
 pub(crate) type Free = Ranges<16>;
 
-/// RAM that the tree does not say is in use: `memory` are the root's nodes that have RAM, `reserved` is the one with what is in
-/// use.
-pub(crate) fn free(tree: Tree<'_>, root: &Node<'_>, memory: &[Node<'_>], reserved: Option<&Node<'_>>) -> Free {
-    let mut free = Free::new();
-    for node in memory {
-        each(root, node, |start, end| free.add(start.next_multiple_of(PAGE), end & !(PAGE - 1)));
-    }
+/// What a node in the root says is RAM is free.
+pub(crate) fn add(free: &mut Free, root: &Node<'_>, memory: &Node<'_>) {
+    each(root, memory, &mut |start, end| free.add(start.next_multiple_of(PAGE), end & !(PAGE - 1)));
+}
+
+/// What the tree says is in use is not: in its header, and in the node for it.
+pub(crate) fn take_reserved(free: &mut Free, tree: Tree<'_>, node: Option<&Node<'_>>) {
     for (start, bytes) in tree.reservations() {
         let (start, end) = bounds(start, bytes);
-        take(&mut free, start, end);
+        take(free, start, end);
     }
-    if let Some(reserved) = reserved {
+    if let Some(reserved) = node {
         for node in reserved.children() {
-            each(reserved, &node, |start, end| take(&mut free, start, end));
+            each(reserved, &node, &mut |start, end| take(free, start, end));
         }
     }
-    free
 }
 
 /// Memory from `start` on, up to `end`, is in use, and so is the rest of its pages.
+#[inline(never)]
 pub(crate) fn take(free: &mut Free, start: usize, end: usize) {
     free.remove(start & !(PAGE - 1), end.next_multiple_of(PAGE));
 }
@@ -49,7 +49,8 @@ fn bounds(start: u64, bytes: u64) -> (usize, usize) {
 
 /// Calls `f` with the bounds of each range in the property `reg` of a node inside `parent`, which says how many cells they have
 /// (Devicetree Specification 2.3.5; what a parent says that does not say it).
-fn each(parent: &Node<'_>, node: &Node<'_>, mut f: impl FnMut(usize, usize)) {
+#[inline(never)]
+fn each(parent: &Node<'_>, node: &Node<'_>, f: &mut dyn FnMut(usize, usize)) {
     let cells = |name, default| parent.word(name).unwrap_or(default) as usize;
     let (of_address, of_size) = (cells("#address-cells", 2), cells("#size-cells", 1));
     // No number has more cells; where it has none there is nothing to be said.

@@ -19,6 +19,7 @@ impl<const N: usize> Ranges<N> {
         Self(heapless::Vec::new())
     }
     /// Adds the addresses from `start` on that are below `end`. Where there is no room for another range they are left out.
+    #[inline(never)]
     pub fn add(&mut self, start: usize, end: usize) {
         self.remove(start, end);
         if start < end {
@@ -27,6 +28,7 @@ impl<const N: usize> Ranges<N> {
     }
     /// Takes out the addresses from `start` on that are below `end`. Of a range that becomes two, for the second of which there
     /// is no room, the larger one stays.
+    #[inline(never)]
     pub fn remove(&mut self, start: usize, end: usize) {
         let mut n = 0;
         while let Some(range) = self.0.get_mut(n) {

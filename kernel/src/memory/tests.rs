@@ -1,5 +1,5 @@
 //! Which memory is free after what trees? Those of a Raspberry Pi 4, and those that are wrong.
-use super::free;
+use super::{Free, add, take_reserved};
 use crate::device_tree::{Parts, tests::build::Builder};
 use logic::device_tree::Tree;
 use proptest::prelude::*;
@@ -10,8 +10,10 @@ fn found(tree: Builder) -> Vec<(usize, usize)> {
     let tree = tree.finish();
     let tree = Tree::new(&tree).unwrap();
     let root = tree.root().unwrap();
-    let parts = Parts::of(&root);
-    let mut all: Vec<_> = free(tree, &root, &parts.memory, parts.reserved.as_ref()).iter().collect();
+    let mut free = Free::new();
+    let parts = Parts::of(&root, &mut |node| add(&mut free, &root, node));
+    take_reserved(&mut free, tree, parts.reserved());
+    let mut all: Vec<_> = free.iter().collect();
     all.sort_unstable();
     all
 }
