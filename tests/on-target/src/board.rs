@@ -14,8 +14,6 @@ pub const NO_OPTIONS: &str = lack("QEMU's raspi4b has no options");
 pub const NO_PSCI: &str = lack("a Raspberry Pi's firmware has no PSCI");
 /// A boot loader that enters at EL1.
 pub const NOT_EL1: &str = lack("QEMU enters raspi4b's kernel8.img at EL2");
-/// The interrupt controller that the platform facts are about.
-pub const NO_GICV3: &str = lack("the facts are those of a GICv3");
 /// What has the machine enter at EL2.
 pub const EL2: &str = if RASPI4 { "" } else { "virtualization=on" };
 
@@ -62,6 +60,8 @@ pub fn park_others(cx: &mut ThreadCx) {
 pub fn park_others(_: &mut ThreadCx) {}
 
 const RASPI4: bool = cfg!(feature = "raspi4");
+/// QEMU's own board.
+pub const VIRT: bool = !RASPI4;
 
 /// What a Raspberry Pi lacks; other boards have everything.
 const fn lack(reason: &'static str) -> &'static str {

@@ -60,16 +60,17 @@ fn check(cx: &mut ThreadCx, cpu: usize) {
     }
 }
 
-/// HC-03.1: the facts that the simulated devices are checked against hold on QEMU, as it comes up and later.
+/// HC-03.1: the facts that the simulated devices are checked against hold on QEMU, as it comes up, which is a matter of its board
+/// `virt`, and later.
 fn hc_03_1_the_platform_facts_hold(cx: &mut ThreadCx) {
-    assert_eq!(AT_RESET.get(), Some(&None));
+    assert!(!board::VIRT || AT_RESET.get() == Some(&None), "{:?}", AT_RESET.get());
     check(cx, 0);
 }
 test!(hc_03_1_the_platform_facts_hold);
 
 /// HC-03.1, with four CPUs: on each of them, one after another.
 fn hc_03_1_the_platform_facts_hold_on_each_of_four_cpus(cx: &mut ThreadCx) {
-    assert_eq!(AT_RESET.get(), Some(&None));
+    assert!(!board::VIRT || AT_RESET.get() == Some(&None), "{:?}", AT_RESET.get());
     for cpu in 0..CPUS {
         start(cx, only(cpu), fifo(50), move |cx| check(cx, cpu)).join(cx).unwrap();
     }
