@@ -12,6 +12,7 @@ use tophalf::{
 pub const TRIALS: &[(&str, Body)] = &[
     ("bu_05_raspi4_boots_with_one_to_four_cpus", cpus),
     ("bu_05_raspi4_boots_without_a_tree", without_tree),
+    ("bu_05_raspi4_boots_at_el3", without_firmware),
     ("bu_05_raspi4_keys_are_interrupts_and_it_restarts", keys_and_restart),
     ("bu_05_raspi4_says_what_a_watchdog_can_be", watchdog),
 ];
@@ -67,6 +68,23 @@ fn without_tree() -> Result<()> {
     let heap = free.lines().find_map(|line| line.strip_prefix("heap (running)")).context("no heap")?;
     let total: u64 = heap.split_whitespace().next().context("no size")?.parse()?;
     ensure!((900_000_000..1 << 30).contains(&total), "{total} bytes of the first GiB");
+    Ok(())
+}
+
+/// BU-05: an ELF file is entered at EL3, by all CPUs, with no firmware before: group, mask and caches are set up there. One CPU boots;
+/// there is no spin table at which the others would wait, which is said of each.
+fn without_firmware() -> Result<()> {
+    let machine = machine(Bootargs::default())?;
+    let elf = machine.image.elf.clone().into();
+    let mut live = Live::start(&Machine { tree: Tree::None, extra: vec!["-kernel".into(), elf], ..machine })?;
+    let greeting = live.wait_for(PROMPT)?;
+    ensure!(greeting.contains("4 CPUs (1 online)"), "{greeting}");
+    ensure!(
+        (1..4).all(|n| greeting.contains(&format!("CPU {n} (MPIDR {n:#x}) did not come within a second"))),
+        "{greeting}"
+    );
+    // A timer's and a key's interrupts arrive.
+    answer(&mut live, "sleep 10ms")?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, Result};
 
 /// What is compiled for the target. The host's clippy sees the same packages with the simulated machine.
-const PACKAGES: [&str; 6] = ["kernel", "hw", "logic", "virt", "on-target", "labs"];
+const PACKAGES: [&str; 8] = ["kernel", "hw", "logic", "bcm2711", "virt", "raspi4", "on-target", "labs"];
 
 /// Carries the command out.
 pub fn execute() -> Result<u8> {

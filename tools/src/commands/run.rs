@@ -2,6 +2,7 @@
 
 use super::status;
 use crate::{
+    board::Board,
     cli::RunArgs,
     console::{Input, Session},
     failure::Failure,
@@ -10,7 +11,7 @@ use crate::{
         build::{Recipe, build_recipe},
         model::Model,
     },
-    qemu::{Bootargs, Console, Machine, Tree},
+    qemu::{Bootargs, Console, Machine, Qemu, Tree},
     say::say,
     stream::{Renderer, inline::Inline, split::Split},
 };
@@ -27,6 +28,10 @@ const EXEC_LIMIT: Duration = Duration::from_secs(120);
 pub fn execute(args: &RunArgs) -> Result<u8> {
     let board = args.board.board;
     board.check(args.smp, args.memory.as_deref())?;
+    if board != Board::Virt {
+        // That the QEMU here does not play it is better known before something is built for it.
+        Qemu::ensure(board)?;
+    }
     let image = match &args.elf {
         Some(elf) if elf.is_file() => Image { elf: elf.clone() },
         Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
