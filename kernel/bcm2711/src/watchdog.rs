@@ -3,6 +3,7 @@
 //! With the boot argument `watchdog=SECONDS` the board restarts when CPU 0 has not been idle for so long: some thread, or an
 //! interrupt that does not end, keeps everything that is less urgent away. The idle loop counts how often it waits for an
 //! interrupt; a timer looks at that number, and where it has moved, winds the watchdog up again.
+use core::time::Duration;
 use hw::mmio::{Mmio, Reg, Rw};
 use kernel::{
     HardIrqCx, ThreadCx, bootargs, log, sched,
@@ -68,15 +69,13 @@ impl Watchdog {
     /// Does what the boot argument asks for; says what is wrong with it. For a board's services.
     pub fn start(self, cx: &mut ThreadCx) {
         let Some(text) = bootargs::text(ARGUMENT) else { return };
-        let (time, period) = match parse_u64_in(&text, 1..=15).ok().and_then(|n| Some((n, seconds(n as u32)?))) {
-            // Four looks while the time lasts: one that comes late is not too late.
-            Some((n, time)) => (time, core::time::Duration::from_millis(n * 250)),
-            None => {
-                kernel::println!(cx, "watchdog={text}: 1 to 15 seconds are possible; there is no watchdog");
-                log::warn!("watchdog: bad number of seconds, not started");
-                return;
-            }
+        let good = parse_u64_in(&text, 1..=15).ok().and_then(|n| Some((n, seconds(n as u32)?)));
+        let Some((n, time)) = good else {
+            kernel::println!(cx, "watchdog={text}: 1 to 15 seconds are possible; there is no watchdog");
+            return;
         };
+        // Four looks while the time lasts: one that comes late is not too late.
+        let period = Duration::from_millis(n * 250);
         let mut idle = Idle::default();
         let timer = HrTimer::new(cx, move |_: &mut HardIrqCx<'_>, expiry| {
             if idle.moved(sched::idle_waits_of(0)) {
@@ -89,7 +88,7 @@ impl Watchdog {
         let started = TIMER.call_once(|| timer).start_after(cx, period);
         if started.is_ok() {
             self.wind_up(time);
-            log::info!("watchdog: the board restarts when CPU 0 is not idle for {} s", time / TICKS_OF_A_SECOND & 0xf);
+            log::info!("watchdog: the board restarts when CPU 0 is not idle for {} s", n);
         }
     }
 }

@@ -37,7 +37,7 @@ unsafe extern "C" {
 pub unsafe fn release(cpu: usize, release: usize) -> bool {
     let page = release & !(PAGE - 1);
     // SAFETY: the caller's promise.
-    if cpu >= MAX_CPUS || release % 8 != 0 || !unsafe { mmu::map_page(page) } {
+    if cpu >= MAX_CPUS || !release.is_multiple_of(8) || !unsafe { mmu::map_page(page) } {
         return false;
     }
     let entry = __hw_spin_table_entries as *const () as usize + cpu * ENTRY;
