@@ -1,5 +1,5 @@
 //! What does a tree say about CPUs and the interrupt controller, and how are CPUs started? (BU-04, G2-01)
-use super::{cpus, interrupt_controller, psci};
+use super::{Parts, cpus, interrupt_controller, psci};
 use build::Builder;
 use hw::{gic::Version, smp::Method};
 use logic::device_tree::{Node, Tree};
@@ -100,7 +100,7 @@ fn g2_01_the_interrupt_controllers_version() {
         let controller = |node: Builder| node.node(name, |node| node.text("compatible", compatible));
         let in_root = written(|root| controller(root.node("memory@0", |memory| memory)));
         let on_chip = written(|root| root.node("soc", controller));
-        let versions = [in_root, on_chip].map(|tree| interrupt_controller(&root(&tree)));
+        let versions = [in_root, on_chip].map(|tree| interrupt_controller(&Parts::of(&root(&tree), &mut |_| {})));
         // QEMU's name is for the root.
         assert!(versions[0] == versions[1] || name.starts_with("intc"));
         versions[0]
@@ -112,5 +112,5 @@ fn g2_01_the_interrupt_controllers_version() {
     assert_eq!(version("interrupt-controller@0", "arm,gic-v3x"), None);
     assert_eq!(version("pic@0", "arm,gic-400"), None);
     let none = written(|root| root);
-    assert_eq!(interrupt_controller(&root(&none)), None);
+    assert_eq!(interrupt_controller(&Parts::of(&root(&none), &mut |_| {})), None);
 }
