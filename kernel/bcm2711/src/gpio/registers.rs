@@ -143,6 +143,6 @@ mod tests {
     fn bu_05_the_uarts_pins() {
         let alt0 = |word, pin| function(pin).put(word, Function::Alt0 as u32);
         assert_eq!(alt0(alt0(0, 14), 15), 0x0002_4000);
-        assert_eq!(alt0(alt0(!0, 14), 15), !0 & !(0x3f << 12) | 0x0002_4000);
+        assert_eq!(alt0(alt0(!0, 14), 15), !(0x3f << 12) | 0x0002_4000);
     }
 }

@@ -15,13 +15,21 @@ const POWER: usize = 0xfe10_0000;
 const MAILBOX: usize = 0xfe00_b000;
 const SECOND: u64 = 1_000 * MS;
 
-/// The chip's side: when the time was set that is left, and whether it runs.
+/// The chip's side.
+#[derive(Default)]
+struct Registers {
+    /// When the time was set that is left, and to what.
+    times: Vec<(u64, u64)>,
+    /// What happens when it is over.
+    control: u64,
+}
+
 #[derive(Clone, Default)]
-struct Power(Rc<RefCell<(Vec<(u64, u64)>, u64)>>);
+struct Power(Rc<RefCell<Registers>>);
 
 impl Device for Power {
     fn read(&mut self, offset: usize) -> u64 {
-        if offset == 0x1c { self.0.borrow().1 } else { 0 }
+        if offset == 0x1c { self.0.borrow().control } else { 0 }
     }
     fn write(&mut self, offset: usize, value: u64) {
         // Without the password nothing is taken.
@@ -29,8 +37,8 @@ impl Device for Power {
             return;
         }
         match offset {
-            0x1c => self.0.borrow_mut().1 = value & 0x00ff_ffff,
-            0x24 => self.0.borrow_mut().0.push((hw::sim::time(), value & 0x00ff_ffff)),
+            0x1c => self.0.borrow_mut().control = value & 0x00ff_ffff,
+            0x24 => self.0.borrow_mut().times.push((hw::sim::time(), value & 0x00ff_ffff)),
             _ => {}
         }
     }
@@ -40,10 +48,10 @@ impl Power {
     /// When it was wound up, since this was asked last, and for how many seconds.
     fn wound_up(&self) -> Vec<(u64, u64)> {
         let mut power = self.0.borrow_mut();
-        power.0.drain(..).map(|(at, ticks)| (at, ticks >> 16)).collect()
+        power.times.drain(..).map(|(at, ticks)| (at, ticks >> 16)).collect()
     }
     fn runs(&self) -> bool {
-        self.0.borrow().1 >> 4 & 3 == 2
+        self.0.borrow().control >> 4 & 3 == 2
     }
 }
 
