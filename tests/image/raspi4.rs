@@ -15,6 +15,7 @@ pub const TRIALS: &[(&str, Body)] = &[
     ("bu_05_raspi4_boots_at_el3", without_firmware),
     ("bu_05_raspi4_keys_are_interrupts_and_it_restarts", keys_and_restart),
     ("bu_05_raspi4_says_what_a_watchdog_can_be", watchdog),
+    ("bu_05_raspi4_says_nothing_of_the_firmwares_arguments", arguments),
 ];
 
 /// Why they cannot be run, if so.
@@ -115,5 +116,15 @@ fn watchdog() -> Result<()> {
     }
     let said = shell(Bootargs::default().with("watchdog", "15"), 1, "echo not reached")?;
     ensure!(!said.output.contains("watchdog=") && !said.output.contains("not reached"), "{}", said.output);
+    Ok(())
+}
+
+/// BU-05: what the firmware says to Linux is not warned of; what nobody says anything to is.
+fn arguments() -> Result<()> {
+    let bootargs = Bootargs::default().with("coherent_pool", "1M").with("vc_mem.mem_base", "0x3ec00000");
+    let said = shell(bootargs.with("numa", "fake=1").with("nobodys", "1"), 1, "true")?;
+    expect_status(&said, 0)?;
+    let warnings: Vec<&str> = said.output.lines().filter(|line| line.starts_with("WARNING")).collect();
+    ensure!(warnings == ["WARNING: unknown boot argument nobodys, ignored"], "{}", said.output);
     Ok(())
 }

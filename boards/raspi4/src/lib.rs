@@ -1,4 +1,4 @@
-//! Raspberry Pi 4 Model B, and the others with its chip: facts, no logic ("BCM2711 ARM Peripherals", low-peripheral mode; Linux
+//! Raspberry Pi 4 Model B, and the others with its chip: facts, and what is asked of the firmware with them ("BCM2711 ARM Peripherals", low-peripheral mode; Linux
 //! `arch/arm/boot/dts/broadcom/bcm2711.dtsi`).
 #![cfg_attr(target_os = "none", no_std)]
 use bcm2711::{
@@ -63,6 +63,10 @@ pub const BOARD: Board = Board {
             watchdog::ARGUMENT,
             // The firmware's own words to Linux, which come before those of cmdline.txt.
             "coherent_pool",
+            "cgroup_disable",
+            "bcm2709.boardrev",
+            "bcm2709.serial",
+            "nvme.max_host_mem_size_mb",
             "8250.nr_uarts",
             "snd_bcm2835.enable_headphones",
             "snd_bcm2835.enable_hdmi",
