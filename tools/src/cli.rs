@@ -47,6 +47,12 @@ pub enum Command {
     Lab(LabArgs),
     /// Build an image and print where it is
     Image(ImageArgs),
+    /// Write the kernel, its settings and a note to a Raspberry Pi's card
+    ///
+    /// Files that the tool did not write, or that were changed since, are never touched without --force. Each file appears
+    /// whole or not at all, and is read back. The Raspberry Pi's own firmware has to come from elsewhere: the note and the
+    /// command say which of its files are missing.
+    Flash(FlashArgs),
     /// Run clippy on everything that is built for the bare machine; warnings are errors
     Lint,
     /// Decode a captured output stream: log frames become lines, addresses get names
@@ -210,6 +216,41 @@ pub struct ImageArgs {
     /// Also write the flat binary (arm64 Image format) that a boot loader takes
     #[arg(long, value_name = "OUT")]
     pub raw: Option<PathBuf>,
+}
+
+/// Options of `flash`.
+#[derive(Args, Clone, Debug)]
+pub struct FlashArgs {
+    /// The board
+    #[arg(long, default_value = "raspi4", value_parser = ["raspi4"])]
+    pub board: String,
+    /// Where the card's first partition (FAT) is mounted, or any folder
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// What to build
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Build tracers into the image, or a preemption model, as with `run`
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = FEATURES)]
+    pub features: Vec<String>,
+    /// Boot arguments for the kernel, as with `run`; they go into cmdline.txt
+    #[arg(long, value_name = "ARGUMENTS", value_parser = Bootargs::parse, default_value = "", hide_default_value = true)]
+    pub bootargs: Bootargs,
+    /// The firmware tells on the serial line what it does before the kernel starts (uart_2ndstage=1)
+    #[arg(long)]
+    pub firmware_log: bool,
+    /// Replace files that are not the tool's, and keep each as NAME.bak
+    #[arg(long)]
+    pub force: bool,
+    /// Show what would be done and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print `{"files":[{"name","bytes","action","backup"}],"firmware":[{"path","present"}]}` instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Take this ELF file instead of building the board's default image
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "features"])]
+    pub elf: Option<PathBuf>,
 }
 
 /// Options of `decode`.

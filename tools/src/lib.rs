@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod board;
+pub mod card;
 pub mod cli;
 pub mod commands;
 pub mod console;

@@ -35,3 +35,8 @@ pub fn images_dir() -> Result<PathBuf> {
 pub fn labs_dir() -> Result<PathBuf> {
     Ok(root()?.join("target/labs"))
 }
+
+/// Where the image of the last card of each board is kept, for decoding what it says.
+pub fn flashed_dir() -> Result<PathBuf> {
+    Ok(root()?.join("target/flashed"))
+}

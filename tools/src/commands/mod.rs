@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod decode;
+pub mod flash;
 pub mod image;
 pub mod lab;
 pub mod lint;
@@ -31,6 +32,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Bench(args) => bench::execute(&args),
         Command::Lab(args) => lab::execute(&args),
         Command::Image(args) => image::execute(&args),
+        Command::Flash(args) => flash::execute(&args),
         Command::Lint => lint::execute(),
         Command::Decode(args) => decode::execute(&args),
         Command::Setup => setup::execute(),

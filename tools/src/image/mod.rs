@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod flat;
+pub mod kernel8;
 pub mod model;
 pub mod progress;
 pub mod size;

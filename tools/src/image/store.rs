@@ -41,6 +41,26 @@ pub fn keep_bytes(bytes: &[u8], name: &str, extension: &str) -> Result<PathBuf> 
     Ok(file)
 }
 
+/// Keeps the image that went onto a card for as long as no other does: its log may have to be decoded months later.
+///
+/// # Errors
+/// It cannot be copied.
+pub fn keep_flashed(image: &Image, board: &str) -> Result<()> {
+    let (dir, elf) = (project::flashed_dir()?, flashed(board)?);
+    let half = elf.with_extension("half");
+    let copy = || -> std::io::Result<()> {
+        fs::create_dir_all(&dir)?;
+        fs::copy(&image.elf, &half)?;
+        fs::rename(&half, &elf)
+    };
+    copy().with_context(|| format!("cannot write {}", elf.display()))
+}
+
+/// Where the image of a board's last card is, if there was one.
+pub fn flashed(board: &str) -> Result<PathBuf> {
+    Ok(project::flashed_dir()?.join(format!("{board}.elf")))
+}
+
 /// Removes images that nobody made for a day. What cannot be removed stays: it only takes space.
 fn forget_old(dir: &Path, new: &Path) {
     let old = |path: &Path| path.metadata().and_then(|m| m.modified()).ok()?.elapsed().ok().map(|age| age > KEPT);

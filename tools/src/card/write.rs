@@ -1,0 +1,238 @@
+//! How does a card get its files without ever having half a one? Each is written beside its place, read back, then renamed.
+
+use super::plan::{Action, Plan, Step};
+use crate::failure::Failure;
+use anyhow::Result;
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file that is whole on the card, but not at its place yet. Dropped before, it goes.
+struct Staged {
+    path: PathBuf,
+    place: PathBuf,
+}
+
+impl Staged {
+    /// Writes a file beside its place and reads it back.
+    fn new(dir: &Path, name: &str, bytes: &[u8]) -> Result<Self> {
+        // Always the same name: what a card that was pulled has left is written over.
+        let staged = Self { path: dir.join(format!(".{name}.tophalf")), place: dir.join(name) };
+        let write = || -> io::Result<Vec<u8>> {
+            let mut file = File::create(&staged.path)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            drop(file);
+            read_back(&staged.path)
+        };
+        match write() {
+            Ok(read) if read == bytes => Ok(staged),
+            Ok(_) => Err(Failure::new(format!("{name} is not on the card as it was written"))
+                .hint("the card is worn out, or not as large as it says: try another one")
+                .into()),
+            Err(error) => Err(explain(error, name, dir)),
+        }
+    }
+
+    /// Puts it at its place. What was there is gone only when this is there.
+    fn place(self) -> Result<()> {
+        let name = self.place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let dir = self.place.parent().unwrap_or(Path::new(".")).to_owned();
+        fs::rename(&self.path, &self.place).map_err(|error| explain(error, &name, &dir))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // It has a new name if all went well.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Reads what the card has, and not what the system still remembers of it, where it can be told to forget.
+fn read_back(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // Advice: without it the comparison is worth less, and nothing else.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Is this a folder? Whether it can be written is seen when something is.
+///
+/// # Errors
+/// It is not, with what to do.
+pub fn check(dir: &Path) -> Result<()> {
+    let hint = "mount the card's first partition (FAT) and say where it is: Linux shows that with `lsblk -f`, macOS in /Volumes";
+    match fs::metadata(dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{} is not a folder", dir.display())).hint(hint).into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Failure::new(format!("there is no folder {}", dir.display())).hint(hint).into())
+        }
+        Err(error) => Err(Failure::new(format!("cannot look at {}", dir.display())).cause(error).hint(hint).into()),
+    }
+}
+
+/// Is there room for everything that is written before anything is given back?
+///
+/// # Errors
+/// There is not, with how much is missing.
+pub fn check_room(dir: &Path, plan: &Plan) -> Result<()> {
+    // A file system that does not say is full when it is full.
+    let Ok(space) = rustix::fs::statvfs(dir) else { return Ok(()) };
+    room(plan.room(space.f_frsize), space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+fn room(needed: u64, free: u64) -> Result<()> {
+    if needed <= free {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the card is too full: {needed} bytes are needed, {free} are free"))
+        .hint("delete what is not needed there; nothing was written")
+        .into())
+}
+
+/// Carries a plan out that nothing is in the way of.
+///
+/// # Errors
+/// The card cannot be written, or does not keep what is written. Every file is whole then, old or new.
+pub fn carry_out(dir: &Path, plan: &Plan) -> Result<()> {
+    let (mut backups, mut files) = (Vec::new(), Vec::new());
+    for Step { name, action, new, old } in &plan.steps {
+        match action {
+            Action::BackUp(backup) => {
+                backups.push(Staged::new(dir, backup, old)?);
+                files.push(Staged::new(dir, name, new)?);
+            }
+            Action::Create | Action::Replace => files.push(Staged::new(dir, name, new)?),
+            Action::Same | Action::Remove | Action::Leave | Action::Foreign | Action::NoFile => {}
+        }
+    }
+    // All of it is on the card: from here on there is only renaming.
+    backups.into_iter().chain(files).try_for_each(Staged::place)?;
+    for name in plan.names(&Action::Remove) {
+        fs::remove_file(dir.join(name)).map_err(|error| explain(error, name, dir))?;
+    }
+    match File::open(dir).and_then(|folder| folder.sync_all()) {
+        // Not every file system has folders that can be written out by themselves.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Err(explain(error, "the folder", dir))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a failed write means, and what to do about it.
+fn explain(error: io::Error, name: &str, dir: &Path) -> anyhow::Error {
+    let failure = Failure::new(format!("cannot write {name} to {}", dir.display()));
+    let failure = match error.kind() {
+        io::ErrorKind::PermissionDenied => failure.hint(format!(
+            "mount the card so that you may write it (`mount -o uid=$(id -u)`), or see `ls -ld {}`",
+            dir.display()
+        )),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            failure.hint("the card is mounted read-only: look at the switch at its side, or at `mount`")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            failure.hint("delete what is not needed there; what was there before is as it was")
+        }
+        _ => failure.hint("was the card pulled? What was there before is as it was: plug it in and try again"),
+    };
+    failure.cause(error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        card::{
+            content::{CMDLINE, CONFIG, Choices, KERNEL, files},
+            note,
+            plan::look,
+        },
+        failure,
+    };
+
+    fn planned(dir: &Path, kernel: &[u8], choices: &Choices, force: bool) -> Plan {
+        Plan::new(&files(kernel.to_vec(), choices), &[false; 4], force, |name| look(dir, name)).unwrap()
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// FL-01, FL-03: the files are there with their content, nothing else is left, and what was there has its new name.
+    #[test]
+    fn a_plan_becomes_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join(CONFIG), "mine").unwrap();
+        let choices = Choices { bootargs: "pi=off".into(), ..Choices::default() };
+        carry_out(dir, &planned(dir, b"kernel", &choices, true)).unwrap();
+        assert_eq!(names(dir), [note::NAME, CMDLINE, CONFIG, "config.txt.bak", KERNEL]);
+        assert_eq!(fs::read(dir.join(KERNEL)).unwrap(), b"kernel");
+        assert_eq!(fs::read(dir.join("config.txt.bak")).unwrap(), b"mine");
+        let again = planned(dir, b"kernel", &Choices::default(), false);
+        carry_out(dir, &again).unwrap();
+        assert_eq!(names(dir), [note::NAME, CONFIG, "config.txt.bak", KERNEL]);
+    }
+
+    /// FL-04: a write that fails leaves the file of before, and nothing half-written.
+    #[test]
+    fn a_failure_leaves_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        carry_out(dir, &planned(dir, b"one", &Choices::default(), false)).unwrap();
+        let before = names(dir);
+        // The last file that is staged cannot be.
+        fs::create_dir(dir.join(".cmdline.txt.tophalf")).unwrap();
+        let choices = Choices { bootargs: "pi=off".into(), ..Choices::default() };
+        assert!(carry_out(dir, &planned(dir, b"two", &choices, false)).is_err());
+        fs::remove_dir(dir.join(".cmdline.txt.tophalf")).unwrap();
+        assert_eq!(names(dir), before);
+        assert_eq!(fs::read(dir.join(KERNEL)).unwrap(), b"one");
+    }
+
+    /// FL-04: what a pulled card has left is written over.
+    #[test]
+    fn leftovers_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join(".kernel8.img.tophalf"), "half a kernel, longer than the next one").unwrap();
+        carry_out(dir, &planned(dir, b"whole", &Choices::default(), false)).unwrap();
+        assert_eq!((names(dir).len(), fs::read(dir.join(KERNEL)).unwrap()), (3, b"whole".to_vec()));
+    }
+
+    /// FL-04: too full a card is refused with the figures.
+    #[test]
+    fn room_is_counted() {
+        assert!(room(10, 10).is_ok());
+        let text = failure::explain(&room(11, 10).unwrap_err()).0;
+        assert!(text.contains("11 bytes are needed, 10 are free") && text.contains("hint: "), "{text}");
+    }
+
+    /// FL-04: what went wrong with the card is told apart, with the next step.
+    #[test]
+    fn whose_fault_it_is() {
+        for (kind, words) in [
+            (io::ErrorKind::PermissionDenied, "hint: mount the card so that you may write it"),
+            (io::ErrorKind::ReadOnlyFilesystem, "hint: the card is mounted read-only"),
+            (io::ErrorKind::StorageFull, "hint: delete what is not needed there"),
+            (io::ErrorKind::Other, "hint: was the card pulled?"),
+        ] {
+            let text = failure::explain(&explain(kind.into(), KERNEL, Path::new("/media/boot"))).0;
+            assert!(
+                text.starts_with("error: cannot write kernel8.img to /media/boot\n") && text.contains(words),
+                "{text}"
+            );
+        }
+    }
+}

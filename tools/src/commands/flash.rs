@@ -1,0 +1,159 @@
+//! `flash`: how does a user get a card from which a Raspberry Pi 4 starts the kernel?
+
+use crate::{
+    card::{
+        content::{Choices, files},
+        firmware,
+        plan::{Action, Plan, Step, look},
+        write,
+    },
+    cli::FlashArgs,
+    failure::Failure,
+    image::{
+        Image,
+        build::{Recipe, build_recipe},
+        kernel8,
+        model::Model,
+        store,
+    },
+    say::{print, say},
+};
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// Carries the command out.
+pub fn execute(args: &FlashArgs) -> Result<u8> {
+    let dir = args.to.as_path();
+    // Before minutes go into a build.
+    write::check(dir)?;
+    let image = image(args)?;
+    let choices = Choices { bootargs: args.bootargs.to_string(), firmware_log: args.firmware_log };
+    let firmware = firmware::present(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let files = files(kernel8::kernel8(&image)?, &choices);
+    let plan = Plan::new(&files, &firmware, args.force, |name| look(dir, name))?;
+    let refused = refused(&plan);
+    if refused.is_ok() {
+        write::check_room(dir, &plan)?;
+    }
+    if !args.dry_run && refused.is_ok() {
+        write::carry_out(dir, &plan)?;
+        // A file that the user gave is not the tool's to remember.
+        if args.elf.is_none() {
+            store::keep_flashed(&image, &args.board)?;
+        }
+    }
+    if args.dry_run || refused.is_ok() {
+        print(if args.json { json(&plan, &firmware)? } else { table(&plan) })?;
+    }
+    refused?;
+    if args.dry_run {
+        say("nothing was written: --dry-run");
+    }
+    advise(&plan, &firmware);
+    Ok(0)
+}
+
+fn image(args: &FlashArgs) -> Result<Image> {
+    match &args.elf {
+        Some(elf) if elf.is_file() => Ok(Image { elf: elf.clone() }),
+        Some(elf) => Err(Failure::new(format!("there is no file {}", elf.display())).into()),
+        None => {
+            let model = Model::chosen(&args.model.models, &args.features)?;
+            // The model's own is the recipe's to add.
+            let others = args.features.iter().map(String::as_str).filter(|&f| Some(f) != model.feature());
+            let features: Vec<&str> = others.collect();
+            build_recipe(&Recipe { features: &features, model, ..Recipe::package(&args.board) })
+        }
+    }
+}
+
+/// Is something in the way that may not be touched?
+fn refused(plan: &Plan) -> Result<()> {
+    let folders = plan.names(&Action::NoFile);
+    if !folders.is_empty() {
+        return Err(Failure::new(format!("on the card these names are no files: {}", folders.join(", ")))
+            .hint("rename or remove them; nothing was written")
+            .into());
+    }
+    let foreign = plan.names(&Action::Foreign);
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("the card has files that this tool did not write as they are: {}", foreign.join(", ")))
+        .hint("`--force` replaces them and keeps each under a name that ends in .bak; nothing was written")
+        .into())
+}
+
+fn advise(plan: &Plan, firmware: &[bool]) {
+    if !plan.names(&Action::Leave).is_empty() {
+        say("cmdline.txt is not this tool's and stays: the kernel takes its words for boot arguments");
+    }
+    let missing: Vec<&str> =
+        firmware::FILES.iter().zip(firmware).filter(|(_, there)| !**there).map(|(file, _)| file.path).collect();
+    if !missing.is_empty() {
+        say(format_args!("the board does not start without these, too: {}", missing.join(", ")));
+        say(format_args!("they are in {}", firmware::SOURCE));
+    }
+    say("wiring, and what the board shows: docs/raspberry-pi-4.md; its serial line: `cargo run -- monitor PORT`");
+}
+
+fn what(step: &Step) -> String {
+    match &step.action {
+        Action::Create => "new".into(),
+        Action::Same => "unchanged".into(),
+        Action::Replace => "replaced".into(),
+        Action::BackUp(name) => format!("replaced; the old one is {name}"),
+        Action::Remove => "removed: no boot arguments are given".into(),
+        Action::Leave => "left alone: not this tool's".into(),
+        Action::Foreign => "in the way: not this tool's, or changed since".into(),
+        Action::NoFile => "in the way: not a file".into(),
+    }
+}
+
+fn table(plan: &Plan) -> String {
+    let row = |step: &Step| {
+        let size = if matches!(step.action, Action::Remove | Action::Leave) { step.old.len() } else { step.new.len() };
+        format!("{:<18} {size:>9} bytes  {}", step.name, what(step))
+    };
+    plan.steps.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    files: Vec<ReportedFile<'a>>,
+    firmware: Vec<ReportedFirmware>,
+}
+
+#[derive(Serialize)]
+struct ReportedFile<'a> {
+    name: &'a str,
+    bytes: usize,
+    action: &'static str,
+    backup: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ReportedFirmware {
+    path: &'static str,
+    present: bool,
+}
+
+fn json(plan: &Plan, firmware: &[bool]) -> Result<String> {
+    let file = |step| {
+        let Step { name, action, new, .. }: &Step = step;
+        let (action, backup) = match action {
+            Action::Create => ("create", None),
+            Action::Same => ("same", None),
+            Action::Replace => ("replace", None),
+            Action::BackUp(name) => ("backup", Some(name.as_str())),
+            Action::Remove => ("remove", None),
+            Action::Leave => ("leave", None),
+            Action::Foreign => ("foreign", None),
+            Action::NoFile => ("no-file", None),
+        };
+        ReportedFile { name, bytes: new.len(), action, backup }
+    };
+    let pieces = firmware::FILES.iter().zip(firmware);
+    let firmware = pieces.map(|(file, &present)| ReportedFirmware { path: file.path, present }).collect();
+    Ok(serde_json::to_string_pretty(&Report { files: plan.steps.iter().map(file).collect(), firmware })?)
+}
