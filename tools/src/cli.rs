@@ -53,6 +53,13 @@ pub enum Command {
     /// whole or not at all, and is read back. The Raspberry Pi's own firmware has to come from elsewhere: the note and the
     /// command say which of its files are missing.
     Flash(FlashArgs),
+    /// Talk to a board over its serial line
+    ///
+    /// Log frames become lines and addresses get names, as with `run`. On a terminal keys go to the board as they are typed,
+    /// Ctrl-C too; Ctrl-A x leaves, Ctrl-A h shows the tool's keys. When the adapter is pulled the monitor says so and goes
+    /// on when it is back. Piped input is forwarded to its end; then it ends with status 0 as soon as the board has been
+    /// quiet for two seconds. Without a port, those that there are are listed.
+    Monitor(MonitorArgs),
     /// Run clippy on everything that is built for the bare machine; warnings are errors
     Lint,
     /// Decode a captured output stream: log frames become lines, addresses get names
@@ -251,6 +258,31 @@ pub struct FlashArgs {
     /// Take this ELF file instead of building the board's default image
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "features"])]
     pub elf: Option<PathBuf>,
+}
+
+/// Options of `monitor`.
+#[derive(Args, Clone, Debug)]
+pub struct MonitorArgs {
+    /// The serial port, such as /dev/ttyUSB0 or /dev/cu.usbserial-10
+    pub port: Option<PathBuf>,
+    /// Bits in a second
+    #[arg(long, value_name = "RATE", default_value_t = 115_200, value_parser = clap::value_parser!(u32).range(50..))]
+    pub baud: u32,
+    /// The image on the board, whose strings the log needs [default: the last one flashed, else the newest built for raspi4]
+    #[arg(long, value_name = "FILE")]
+    pub elf: Option<PathBuf>,
+    /// Put the time of day (UTC) before each line
+    #[arg(long)]
+    pub timestamps: bool,
+    /// Append what is shown to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Append every byte as it came to this file; `decode` reads it
+    #[arg(long, value_name = "FILE")]
+    pub raw: Option<PathBuf>,
+    /// End after so many seconds, with status 124
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
 }
 
 /// Options of `decode`.

@@ -23,6 +23,7 @@ pub mod process;
 pub mod project;
 pub mod qemu;
 pub mod say;
+pub mod serial;
 pub mod stream;
 pub mod suite;
 pub mod toolchain;

@@ -6,6 +6,7 @@ pub mod flash;
 pub mod image;
 pub mod lab;
 pub mod lint;
+pub mod monitor;
 pub mod run;
 pub mod setup;
 pub mod test;
@@ -33,6 +34,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Lab(args) => lab::execute(&args),
         Command::Image(args) => image::execute(&args),
         Command::Flash(args) => flash::execute(&args),
+        Command::Monitor(args) => monitor::execute(&args),
         Command::Lint => lint::execute(),
         Command::Decode(args) => decode::execute(&args),
         Command::Setup => setup::execute(),

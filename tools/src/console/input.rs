@@ -17,8 +17,9 @@ const CHUNK: usize = 4096;
 /// How many reads of a pipe may wait: it can bring any amount, which stays in the pipe.
 const PIPE_CHUNKS: usize = 16;
 
-/// Forwards a terminal's keys, all but the tool's own.
-pub fn forward_terminal(events: SyncSender<Event>, machine: ChildStdin) {
+/// Forwards a terminal's keys, all but the tool's own: those are commands, which may end the forwarding (false). A terminal
+/// that is gone is the command to leave.
+pub fn forward_terminal(machine: impl Write + Send + 'static, mut command: impl FnMut(Key) -> bool + Send + 'static) {
     // Unbounded, so that the reader always gets to the next Ctrl-A; a user types and pastes only so much.
     let (chunks, waiting): (Sender<Vec<u8>>, _) = channel();
     thread::spawn(move || write(waiting, machine));
@@ -27,26 +28,33 @@ pub fn forward_terminal(events: SyncSender<Event>, machine: ChildStdin) {
         let end = read(|bytes| {
             let mut forward = Vec::new();
             for &byte in bytes {
-                let event = match keys.press(byte) {
-                    Key::Forward(byte) => {
-                        forward.push(byte);
-                        continue;
-                    }
-                    Key::Nothing => continue,
-                    Key::Leave => Event::Leave,
-                    Key::Help => Event::Help,
-                };
-                if events.send(event).is_err() {
-                    return false;
+                match keys.press(byte) {
+                    Key::Forward(byte) => forward.push(byte),
+                    Key::Nothing => {}
+                    key if !command(key) => return false,
+                    _ => {}
                 }
             }
             forward.is_empty() || chunks.send(forward).is_ok()
         });
         // The terminal is gone: nobody can leave any more.
         if end {
-            let _ = events.send(Event::Leave);
+            command(Key::Leave);
         }
     });
+}
+
+/// Forwards what a pipe or file brings, byte for byte, to a machine that listens already; says when all of it is written,
+/// unless it was empty: nobody meant anything with that.
+pub fn forward_all(machine: impl Write + Send + 'static, ended: impl FnOnce() + Send + 'static) {
+    let (chunks, waiting) = sync_channel::<Vec<u8>>(PIPE_CHUNKS);
+    thread::spawn(move || {
+        let mut any = false;
+        if write(waiting.into_iter().inspect(|_| any = true), machine).is_some() && any {
+            ended();
+        }
+    });
+    thread::spawn(move || read(|bytes| chunks.send(bytes.to_vec()).is_ok()));
 }
 
 /// Forwards what a pipe or file brings, byte for byte, once `start` says that the kernel listens. Reports the end when
@@ -78,8 +86,8 @@ fn read(mut take: impl FnMut(&[u8]) -> bool) -> bool {
     }
 }
 
-/// Writes all that comes; `None` if QEMU ended before.
-fn write(chunks: Receiver<Vec<u8>>, mut machine: ChildStdin) -> Option<ChildStdin> {
+/// Writes all that comes; `None` if the machine ended before.
+fn write<W: Write>(chunks: impl IntoIterator<Item = Vec<u8>>, mut machine: W) -> Option<W> {
     for chunk in chunks {
         machine.write_all(&chunk).and_then(|()| machine.flush()).ok()?;
     }

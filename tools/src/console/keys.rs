@@ -16,9 +16,14 @@ pub enum Key {
 /// Ctrl-A.
 pub const PREFIX: u8 = 0x01;
 
-/// What `Ctrl-A h` shows.
-pub const HELP: [&str; 3] =
-    ["Ctrl-A x       leave: end the machine", "Ctrl-A Ctrl-A  send Ctrl-A to the kernel", "Ctrl-A h       this help"];
+/// What `Ctrl-A h` shows; leaving means this.
+pub fn help(leaving: &str) -> [String; 3] {
+    [
+        format!("Ctrl-A x       {leaving}"),
+        "Ctrl-A Ctrl-A  send Ctrl-A to the kernel".to_owned(),
+        "Ctrl-A h       this help".to_owned(),
+    ]
+}
 
 /// Tells commands from keys.
 #[derive(Debug, Default)]

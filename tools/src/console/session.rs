@@ -1,6 +1,10 @@
 //! What happens while a kernel runs? Output, keys, signals and the watchdog meet in one loop, which owns the screen.
 
-use super::{input, keys::HELP, raw::RawTerminal};
+use super::{
+    input,
+    keys::{self, Key},
+    raw::RawTerminal,
+};
 use crate::{
     qemu::{
         Machine, Qemu,
@@ -101,7 +105,9 @@ impl Session<'_> {
         let (start, listening) = channel();
         let _raw = (self.input == Input::Terminal).then(RawTerminal::enter);
         match (self.input, running.0.stdin.take()) {
-            (Input::Terminal, Some(stdin)) => input::forward_terminal(events, stdin),
+            (Input::Terminal, Some(stdin)) => input::forward_terminal(stdin, move |key| {
+                events.send(if key == Key::Help { Event::Help } else { Event::Leave }).is_ok()
+            }),
             (Input::Pipe, Some(stdin)) => input::forward_pipe(events, stdin, listening),
             _ => {}
         }
@@ -160,7 +166,8 @@ impl Watch {
                 }
                 Ok(Event::InputEnded(stdin)) => (self.input_ended, self.last) = (Some(stdin), Instant::now()),
                 Ok(Event::Help) => {
-                    HELP.iter().try_for_each(|line| sink.log(&LogLine::note((*line).to_owned())))?;
+                    let lines = keys::help("leave: end the machine");
+                    lines.into_iter().try_for_each(|line| sink.log(&LogLine::note(line)))?;
                 }
                 Ok(Event::Leave) => return Ok(Some(Ending::Left)),
                 Ok(Event::Signal(signal)) => return Ok(Some(Ending::Signal(signal))),

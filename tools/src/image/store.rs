@@ -61,6 +61,16 @@ pub fn flashed(board: &str) -> Result<PathBuf> {
     Ok(project::flashed_dir()?.join(format!("{board}.elf")))
 }
 
+/// The image of a package that was made last, if any is kept.
+pub fn newest(package: &str) -> Result<Option<PathBuf>> {
+    let is_its = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.strip_prefix(package).is_some_and(|rest| rest.starts_with('-') && rest.ends_with(".elf"))
+    };
+    let paths = fs::read_dir(project::images_dir()?).into_iter().flatten().flatten().map(|entry| entry.path());
+    Ok(paths.filter(is_its).max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok()))
+}
+
 /// Removes images that nobody made for a day. What cannot be removed stays: it only takes space.
 fn forget_old(dir: &Path, new: &Path) {
     let old = |path: &Path| path.metadata().and_then(|m| m.modified()).ok()?.elapsed().ok().map(|age| age > KEPT);

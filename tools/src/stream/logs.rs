@@ -29,7 +29,8 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Decodes the frames of one image.
+/// Decodes the frames of one image; by default of none.
+#[derive(Default)]
 pub struct LogDecoder {
     table: Option<Table>,
 }

@@ -15,7 +15,7 @@ use annotate::Annotator;
 use anyhow::Result;
 use demux::{Demux, Piece};
 use logs::{LogDecoder, LogLine};
-use std::io;
+use std::{io, path::PathBuf};
 
 /// Takes what a stream carried.
 pub trait Sink {
@@ -45,6 +45,12 @@ impl Renderer {
     /// A renderer for the output of an image.
     pub fn new(image: &Image) -> Result<Self> {
         Ok(Self { demux: Demux::default(), annotator: Annotator::new(image), decoder: LogDecoder::new(image)? })
+    }
+
+    /// A renderer for the output of an image that nobody has: text as it is, log frames as their sizes.
+    pub fn plain() -> Self {
+        let image = Image { elf: PathBuf::new() };
+        Self { demux: Demux::default(), annotator: Annotator::new(&image), decoder: LogDecoder::default() }
     }
 
     /// Takes the next bytes, however they were cut.

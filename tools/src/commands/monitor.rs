@@ -1,0 +1,86 @@
+//! `monitor`: what does a board say, and how does a user answer?
+
+use crate::{
+    cli::MonitorArgs,
+    failure::{FAILED, Failure, TIMED_OUT, USAGE},
+    image::{Image, store},
+    say::say,
+    serial::{
+        monitor::{Ending, Monitor},
+        port::Port,
+        ports,
+        screen::{Screen, Stamped, now},
+    },
+    stream::Renderer,
+};
+use anyhow::{Context, Result};
+use std::{
+    fs::File,
+    io::{IsTerminal, stdin, stdout},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The board whose images are looked for.
+const BOARD: &str = "raspi4";
+
+/// Carries the command out.
+pub fn execute(args: &MonitorArgs) -> Result<u8> {
+    let Some(path) = &args.port else {
+        return Err(Failure::new("which serial port?").status(USAGE).hint(ports::hint()).into());
+    };
+    let port = Port { path: path.clone(), baud: args.baud };
+    let image = image(args)?;
+    let mut renderer = image.as_ref().map_or_else(|| Ok(Renderer::plain()), Renderer::new)?;
+    let (log, raw) = (appended(args.log.as_deref())?, appended(args.raw.as_deref())?);
+    let open = port.open().map_err(|refusal| refusal.explain(path))?;
+    match &image {
+        Some(image) => {
+            say(format_args!("{} at {} baud; log records of {}", path.display(), args.baud, image.elf.display()))
+        }
+        None => say(format_args!(
+            "{} at {} baud; log records stay undecoded: no image for {BOARD} was built here, and `--elf` names none",
+            path.display(),
+            args.baud
+        )),
+    }
+    if stdin().is_terminal() {
+        say("Ctrl-A x leaves, Ctrl-A h shows more keys; all others, Ctrl-C too, go to the board");
+    }
+    let mut screen = Screen::new(stdout(), stdout().is_terminal(), log);
+    let limit = args.timeout.map(Duration::from_secs);
+    let clock = args.timestamps.then_some(now as fn() -> String);
+    let ending = Monitor { port, limit, raw }.run(open, &mut renderer, &mut Stamped::new(&mut screen, clock))?;
+    // An output that is gone takes no line end either.
+    let _ = screen.end_line();
+    Ok(match ending {
+        Ending::Left | Ending::Quiet => 0,
+        Ending::TimedOut => TIMED_OUT,
+        // As a shell reports a program that a signal ended.
+        Ending::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+        Ending::OutputGone => FAILED,
+    })
+}
+
+/// The image on the board, as far as the tool can know: the one that is named, else what was flashed last, else the newest.
+fn image(args: &MonitorArgs) -> Result<Option<Image>> {
+    match &args.elf {
+        Some(elf) if elf.is_file() => Ok(Some(Image { elf: elf.clone() })),
+        Some(elf) => Err(Failure::new(format!("there is no image {}", elf.display()))
+            .hint("`cargo run -- image --board raspi4` builds one and prints where it is")
+            .into()),
+        None => Ok(Some(store::flashed(BOARD)?)
+            .filter(|elf: &PathBuf| elf.is_file())
+            .or(store::newest(BOARD)?)
+            .map(|elf| Image { elf })),
+    }
+}
+
+/// A file that keeps what it has.
+fn appended(path: Option<&Path>) -> Result<Option<File>> {
+    let open = |path: &Path| {
+        let file = File::options().append(true).create(true).open(path);
+        file.with_context(|| format!("cannot write {}", path.display()))
+    };
+    path.map(open).transpose()
+}

@@ -1,0 +1,456 @@
+//! Does `monitor` understand a board, and hold on to its line? A pseudo-terminal is the serial line, its far end the board.
+#![forbid(unsafe_code)]
+
+use object::{
+    Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+    write::{Object, Symbol, SymbolSection},
+};
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, Termios, tcgetattr},
+};
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt, fs::symlink},
+    },
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Only a tool that hangs needs this bound.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A pseudo-terminal: our end, and the name of the other.
+fn pseudo_terminal() -> (File, PathBuf) {
+    // A tool that had our end, too, would keep its own line alive.
+    #[cfg(target_os = "linux")]
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    #[cfg(not(target_os = "linux"))]
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    (File::from(ours), std::ffi::OsString::from_vec(name.into_bytes()).into())
+}
+
+/// What comes out of something, as it comes.
+struct Heard {
+    chunks: Receiver<Vec<u8>>,
+    all: Vec<u8>,
+    /// How much of it was waited for.
+    taken: usize,
+}
+
+impl Heard {
+    fn listen(mut source: impl Read + Send + 'static) -> Self {
+        let (send, chunks) = channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = source.read(&mut buffer) {
+                if send.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { chunks, all: Vec::new(), taken: 0 }
+    }
+
+    /// Waits until this comes, after what was waited for before.
+    fn wait_for(&mut self, words: &str) {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let rest = &self.all[self.taken..];
+            if let Some(at) = rest.windows(words.len()).position(|window| window == words.as_bytes()) {
+                self.taken += at + words.len();
+                return;
+            }
+            match self.chunks.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+                Ok(chunk) => self.all.extend(chunk),
+                Err(reason) => panic!("no {words:?} ({reason}) in {:?}", self.text()),
+            }
+        }
+    }
+
+    /// Everything, to its end.
+    fn to_the_end(&mut self) -> String {
+        loop {
+            match self.chunks.recv_timeout(PATIENCE) {
+                Ok(chunk) => self.all.extend(chunk),
+                Err(RecvTimeoutError::Disconnected) => return self.text(),
+                Err(RecvTimeoutError::Timeout) => panic!("no end of {:?}", self.text()),
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.all).into_owned()
+    }
+}
+
+/// A desk with a socket for one adapter.
+struct Desk {
+    dir: TempDir,
+}
+
+/// An adapter, plugged in; the board is at its far end. Nobody else has that end, so dropping it pulls the adapter.
+struct Board {
+    line: File,
+    heard: Vec<u8>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Plugs an adapter in. Each time it is another device under the same name.
+    fn plug(&self) -> Board {
+        let (line, device) = pseudo_terminal();
+        fcntl_setfl(&line, OFlags::NONBLOCK).unwrap();
+        symlink(device, self.path("port")).unwrap();
+        Board { line, heard: Vec::new() }
+    }
+
+    fn monitor(&self, arguments: &[&str]) -> Command {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_tophalf"));
+        tool.arg("monitor").arg(self.path("port")).args(arguments);
+        tool.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        tool
+    }
+
+    /// Starts the monitor with an image that has no strings, and waits until it listens.
+    fn watch(&self, arguments: &[&str]) -> Watch {
+        let arguments = [&["--elf", env!("CARGO_BIN_EXE_tophalf")], arguments].concat();
+        Watch::start(&mut self.monitor(&arguments))
+    }
+}
+
+impl Board {
+    fn says(&mut self, bytes: &[u8]) {
+        self.line.write_all(bytes).unwrap();
+    }
+
+    /// Waits until it has heard so many bytes.
+    fn hears(&mut self, count: usize) -> &[u8] {
+        let limit = Instant::now() + PATIENCE;
+        while self.heard.len() < count {
+            let mut buffer = [0; 4096];
+            match self.line.read(&mut buffer) {
+                Ok(count) => self.heard.extend(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("{error} after {:?}", self.heard),
+            }
+            assert!(Instant::now() < limit, "only {:?}", self.heard);
+        }
+        &self.heard
+    }
+}
+
+/// A monitor that runs.
+struct Watch {
+    child: Child,
+    out: Heard,
+    /// Somebody reads the tool's words to the end.
+    _words: Heard,
+}
+
+impl Watch {
+    fn start(tool: &mut Command) -> Self {
+        let mut child = tool.spawn().unwrap();
+        let out = Heard::listen(child.stdout.take().unwrap());
+        let mut words = Heard::listen(child.stderr.take().unwrap());
+        words.wait_for(" baud; log records");
+        Self { child, out, _words: words }
+    }
+
+    /// Ends it as a shell would, and gives its status and everything that it showed.
+    fn end(mut self) -> (Option<i32>, String) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
+            .unwrap();
+        (self.child.wait().unwrap().code(), self.out.to_the_end())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // It has ended if all went well.
+        let _ = self.child.kill();
+    }
+}
+
+/// An ELF file with one log string, number 1: `up and running`.
+fn image_that_logs() -> Vec<u8> {
+    let mut image = Object::new(BinaryFormat::Elf, Architecture::Aarch64, Endianness::Little);
+    let strings = image.add_section(Vec::new(), b".defmt".to_vec(), SectionKind::ReadOnlyData);
+    image.append_section_data(strings, &[0; 8], 1);
+    let mut symbol = |name: &str, value, section| {
+        let (kind, scope) = (SymbolKind::Data, SymbolScope::Dynamic);
+        let name = name.as_bytes().to_vec();
+        image.add_symbol(Symbol { name, value, size: 1, kind, scope, weak: false, section, flags: SymbolFlags::None });
+    };
+    symbol("_defmt_version_ = 4", 0, SymbolSection::Absolute);
+    symbol("_defmt_encoding_ = rzcobs", 0, SymbolSection::Absolute);
+    let record = r#"{"package":"p","tag":"defmt_info","data":"up and running","disambiguator":"1","crate_name":"p"}"#;
+    symbol(record, 1, SymbolSection::Section(strings));
+    image.write().unwrap()
+}
+
+/// The record of that string: its number, and a mark for the zeros behind it.
+const UP_AND_RUNNING: &[u8] = b"\xFF\0\x01\x7E\0";
+
+/// FL-08: text passes as it is, a log frame becomes a line, wherever the line cuts them.
+#[test]
+fn text_and_records() {
+    let desk = Desk::new();
+    fs::write(desk.path("image.elf"), image_that_logs()).unwrap();
+    let mut board = desk.plug();
+    let elf = desk.path("image.elf");
+    let mut watch = Watch::start(&mut desk.monitor(&["--elf", elf.to_str().unwrap()]));
+    board.says(b"Tophalf\r\n");
+    watch.out.wait_for("Tophalf\r\n");
+    for byte in UP_AND_RUNNING {
+        board.says(&[*byte]);
+    }
+    watch.out.wait_for("INFO  up and running\n");
+    board.says(b"tophalf> ");
+    watch.out.wait_for("tophalf> ");
+    assert_eq!(watch.end().0, Some(128 + 15));
+}
+
+/// FL-08: without an image's strings the text is there all the same, and a record is not lost silently.
+#[test]
+fn an_image_without_strings() {
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let mut watch = desk.watch(&[]);
+    board.says(UP_AND_RUNNING);
+    watch.out.wait_for("a log frame of 2 bytes cannot be decoded");
+    board.says(b"text");
+    watch.out.wait_for("text");
+}
+
+/// FL-09: piped input arrives byte for byte, control characters too; then the monitor ends by itself.
+#[test]
+fn piped_input_arrives() {
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let input: Vec<u8> = (0..=255).collect();
+    fs::write(desk.path("input"), &input).unwrap();
+    let mut tool = desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]);
+    let mut watch = Watch::start(tool.stdin(File::open(desk.path("input")).unwrap()));
+    assert_eq!(board.hears(input.len()), input);
+    board.says(b"done\r\n");
+    watch.out.wait_for("done\r\n");
+    assert_eq!(watch.child.wait().unwrap().code(), Some(0));
+}
+
+/// FL-10: an adapter that is pulled is missed and told; what was cut is not mixed with what comes after it is back.
+#[test]
+fn an_adapter_is_pulled_and_comes_back() {
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let mut watch = desk.watch(&[]);
+    board.says(b"before\r\n");
+    watch.out.wait_for("before\r\n");
+    for round in ["first", "second"] {
+        board.says(b"\xFF\0\x01");
+        // The name goes first: the device's number may be given to anybody.
+        fs::remove_file(desk.path("port")).unwrap();
+        drop(board);
+        watch.out.wait_for("is gone: waiting for it to come back");
+        board = desk.plug();
+        watch.out.wait_for("port is back");
+        board.says(format!("{round} time\r\n").as_bytes());
+        watch.out.wait_for(&format!("{round} time\r\n"));
+    }
+    let (status, shown) = watch.end();
+    assert_eq!(status, Some(128 + 15));
+    assert_eq!(shown.matches(" is back").count(), 2, "{shown}");
+}
+
+/// FL-10: piped input waits for an adapter that is out.
+#[test]
+fn input_waits_for_the_adapter() {
+    let desk = Desk::new();
+    let board = desk.plug();
+    let mut tool = desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]);
+    let mut watch = Watch::start(tool.stdin(Stdio::piped()));
+    fs::remove_file(desk.path("port")).unwrap();
+    drop(board);
+    watch.out.wait_for("is gone");
+    let mut keys = watch.child.stdin.take().unwrap();
+    keys.write_all(b"ps\r").unwrap();
+    let mut board = desk.plug();
+    watch.out.wait_for("is back");
+    assert_eq!(board.hears(3), b"ps\r");
+}
+
+/// A user's terminal, with the monitor in it.
+struct Seat {
+    child: Child,
+    keys: File,
+    screen: Heard,
+    terminal: OwnedFd,
+}
+
+impl Seat {
+    fn take(tool: &mut Command) -> Self {
+        let (keys, name) = pseudo_terminal();
+        let terminal = OwnedFd::from(File::options().read(true).write(true).open(name).unwrap());
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let child = tool.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let mut screen = Heard::listen(keys.try_clone().unwrap());
+        screen.wait_for("Ctrl-A x leaves");
+        Self { child, keys, screen, terminal }
+    }
+
+    fn presses(&mut self, keys: &[u8]) {
+        self.keys.write_all(keys).unwrap();
+    }
+
+    fn mode(&self) -> Termios {
+        tcgetattr(&self.terminal).unwrap()
+    }
+}
+
+/// FL-09: on a terminal every key goes to the board, Ctrl-C too, but for the tool's own; afterwards it is as it was.
+#[test]
+fn keys_of_a_terminal() {
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let mut seat = Seat::take(&mut desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]));
+    board.says(b"tophalf> ");
+    seat.screen.wait_for("tophalf> ");
+    assert!(!seat.mode().local_modes.contains(LocalModes::ICANON), "not raw while it runs");
+    seat.presses(b"ps\r\x03\x01\x01");
+    assert_eq!(board.hears(5), b"ps\r\x03\x01");
+    seat.presses(b"\x01h");
+    seat.screen.wait_for("leave: the board goes on");
+    seat.presses(b"\x01x");
+    assert_eq!(seat.child.wait().unwrap().code(), Some(0));
+    let modes = seat.mode().local_modes;
+    assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG), "not restored");
+}
+
+/// FL-10: keys that are pressed while the adapter is out are not delivered later.
+#[test]
+fn keys_into_nowhere() {
+    let desk = Desk::new();
+    let board = desk.plug();
+    let mut seat = Seat::take(&mut desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]));
+    fs::remove_file(desk.path("port")).unwrap();
+    drop(board);
+    seat.screen.wait_for("is gone");
+    seat.presses(b"reboot\r");
+    // The tool's own keys come in order with the others, so those have been dealt with when this is answered.
+    seat.presses(b"\x01h");
+    seat.screen.wait_for("this help");
+    let mut board = desk.plug();
+    seat.screen.wait_for("is back");
+    seat.presses(b"ps\r");
+    assert_eq!(board.hears(3), b"ps\r");
+    seat.presses(b"\x01x");
+    assert_eq!(seat.child.wait().unwrap().code(), Some(0));
+}
+
+/// FL-11: what is shown goes to a file, what came to another one; both keep what they had.
+#[test]
+fn what_is_kept() {
+    let desk = Desk::new();
+    for file in ["log", "raw"] {
+        fs::write(desk.path(file), "yesterday\n").unwrap();
+    }
+    let mut board = desk.plug();
+    let (log, raw) = (desk.path("log"), desk.path("raw"));
+    let files = ["--log", log.to_str().unwrap(), "--raw", raw.to_str().unwrap(), "--timestamps"];
+    let mut watch = desk.watch(&files);
+    board.says(b"one\r\n");
+    board.says(UP_AND_RUNNING);
+    board.says(b"two\r\n");
+    watch.out.wait_for("two\r\n");
+    let (_, shown) = watch.end();
+    let log = fs::read_to_string(log).unwrap();
+    assert_eq!(log, format!("yesterday\n{shown}"));
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() == 3 && lines.iter().all(|line| line.starts_with('[') && line.contains("Z")), "{shown}");
+    assert!(lines[0].ends_with("] one") && lines[2].ends_with("] two"), "{shown}");
+    assert_eq!(fs::read(raw).unwrap(), [b"yesterday\none\r\n", UP_AND_RUNNING, b"two\r\n"].concat());
+}
+
+/// Status and words of a monitor that does not begin.
+fn refused(tool: &mut Command) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = tool.output().unwrap();
+    assert!(stdout.is_empty());
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+/// FL-07: what cannot be watched is refused with the reason and the next step.
+#[test]
+fn ports_that_are_none() {
+    let desk = Desk::new();
+    let (status, words) = refused(Command::new(env!("CARGO_BIN_EXE_tophalf")).arg("monitor"));
+    assert_eq!(status, Some(2));
+    assert!(words.starts_with("error: which serial port?\nhint: "), "{words}");
+
+    let (status, words) = refused(&mut desk.monitor(&[]));
+    assert_eq!(status, Some(1));
+    assert!(words.starts_with("error: there is no serial port ") && words.contains("\nhint: "), "{words}");
+
+    for other in ["/dev/null", "/tmp"] {
+        symlink(other, desk.path("port")).unwrap();
+        let (status, words) = refused(&mut desk.monitor(&[]));
+        assert_eq!(status, Some(1));
+        assert!(words.contains("port is not a serial port\nhint: "), "{words}");
+        fs::remove_file(desk.path("port")).unwrap();
+    }
+    let (status, words) = refused(&mut desk.monitor(&["--elf", "/nonexistent"]));
+    assert_eq!(status, Some(1));
+    assert!(words.starts_with("error: there is no image /nonexistent\nhint: "), "{words}");
+}
+
+/// FL-07: a port has one reader.
+#[test]
+fn a_port_in_use() {
+    let desk = Desk::new();
+    let _board = desk.plug();
+    let watch = desk.watch(&[]);
+    let (status, words) = refused(&mut desk.monitor(&[]));
+    assert_eq!(status, Some(1));
+    assert!(words.starts_with("error: another program has ") && words.contains("\nhint: `fuser"), "{words}");
+    drop(watch);
+}
+
+/// FL-12: a time that was asked for ends it, with a status of its own.
+#[test]
+fn the_time_is_over() {
+    let desk = Desk::new();
+    let _board = desk.plug();
+    let mut watch = desk.watch(&["--timeout", "1"]);
+    assert_eq!(watch.child.wait().unwrap().code(), Some(124));
+}
+
+/// The speed that was asked for is set, 115200 without a word.
+#[test]
+fn the_speed_is_set() {
+    let desk = Desk::new();
+    for (arguments, speed) in [(&[][..], 115_200), (&["--baud", "921600"], 921_600)] {
+        let board = desk.plug();
+        let watch = desk.watch(arguments);
+        assert_eq!(tcgetattr(&board.line).unwrap().output_speed(), speed);
+        drop(watch);
+        fs::remove_file(desk.path("port")).unwrap();
+    }
+}
