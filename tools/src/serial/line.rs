@@ -20,6 +20,8 @@ pub enum News {
     Refused(Refusal),
     /// It is open again.
     Back,
+    /// Something was typed while it is gone, and is lost. Told once each time that it is gone.
+    Typed,
 }
 
 /// How often a port that is gone is looked for. USB takes longer than that to find a device.
@@ -59,18 +61,30 @@ pub enum Absent {
 pub struct Keyboard {
     shared: Arc<Shared>,
     absent: Absent,
+    tell: Box<dyn Fn(News) -> bool + Send>,
+    /// Something was lost, and told, since it last worked.
+    told: bool,
 }
 
 impl Write for Keyboard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            let Some(file) = self.wait() else { return Ok(bytes.len()) };
-            match (&*file).write(bytes) {
-                Ok(count) if count > 0 => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The reader finds that out, too, and says so; until it has, the same port would be had again.
-                _ if self.absent == Absent::Drop => return Ok(bytes.len()),
-                _ => thread::sleep(POLL),
+            let written = self.wait().map(|file| (&*file).write(bytes));
+            match written {
+                Some(Ok(count)) if count > 0 => {
+                    self.told = false;
+                    return Ok(count);
+                }
+                Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                // The reader finds that out, too; until it has, the same port would be had again.
+                Some(_) if self.absent == Absent::Wait => thread::sleep(POLL),
+                _ => {
+                    if !std::mem::replace(&mut self.told, true) {
+                        // Who does not listen any more needs no keys either.
+                        (self.tell)(News::Typed);
+                    }
+                    return Ok(bytes.len());
+                }
             }
         }
     }
@@ -95,7 +109,9 @@ pub fn follow<E: From<News> + Send + 'static>(port: Port, file: File, absent: Ab
     let shared = Arc::new(Shared::default());
     let mut file = Arc::new(file);
     shared.set(Some(file.clone()));
-    let keyboard = Keyboard { shared: shared.clone(), absent };
+    let ear = news.clone();
+    let tell = Box::new(move |what: News| ear.send(what.into()).is_ok());
+    let keyboard = Keyboard { shared: shared.clone(), absent, tell, told: false };
     let tell = move |what: News| news.send(what.into()).is_ok();
     thread::spawn(move || {
         loop {

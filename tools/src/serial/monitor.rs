@@ -148,6 +148,7 @@ impl Monitor {
             }
             News::Refused(refusal) => format!("{}; trying again", refusal.explain(&self.port.path)),
             News::Back => format!("{port} is back"),
+            News::Typed => format!("{port} is gone: what is typed now is lost"),
         };
         sink.log(&LogLine::note(words))
     }
