@@ -1,6 +1,7 @@
 //! Does the image that users run do what they see? The default image and the example application, each trial a boot.
 #![forbid(unsafe_code)]
 
+mod card;
 mod models;
 mod raspi4;
 
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     let missing = raspi4::missing();
     let kind = missing.clone().unwrap_or_default();
     let skippable = |listed| trial(listed).with_kind(kind.clone()).with_ignored_flag(missing.is_some());
-    all.extend(raspi4::TRIALS.iter().map(skippable));
+    all.extend(raspi4::TRIALS.iter().chain(card::TRIALS).map(skippable));
     libtest_mimic::run(&arguments, all).exit_code()
 }
 
