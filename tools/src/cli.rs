@@ -228,8 +228,8 @@ pub struct ImageArgs {
 /// Options of `flash`.
 #[derive(Args, Clone, Debug)]
 pub struct FlashArgs {
-    /// The board
-    #[arg(long, default_value = "raspi4", value_parser = ["raspi4"])]
+    /// The board; only this one has a card
+    #[arg(long, default_value = Board::Raspi4.name(), value_parser = [Board::Raspi4.name()])]
     pub board: String,
     /// Where the card's first partition (FAT) is mounted, or any folder
     #[arg(long, value_name = "DIR")]

@@ -9,6 +9,8 @@ pub struct Firmware {
     pub path: &'static str,
     /// What it is for.
     pub what: &'static str,
+    /// The board does not start without it.
+    pub needed: bool,
 }
 
 /// Where Raspberry Pi publishes them.
@@ -16,14 +18,20 @@ pub const SOURCE: &str = "the folder `boot` of Raspberry Pi's firmware repositor
 
 /// Every one. A Raspberry Pi 4 has its first boot stage in an EEPROM and needs no `bootcode.bin`.
 pub const FILES: [Firmware; 4] = [
-    Firmware { path: "start4.elf", what: "the firmware itself; of the same version as fixup4.dat" },
-    Firmware { path: "fixup4.dat", what: "fits start4.elf to the board's memory" },
+    needed("start4.elf", "the firmware itself; of the same version as fixup4.dat"),
+    needed("fixup4.dat", "fits start4.elf to the board's memory"),
+    needed("bcm2711-rpi-4-b.dtb", "the device tree: in it boot arguments and all of the memory reach the kernel"),
+    // The kernel connects the pins itself.
     Firmware {
-        path: "bcm2711-rpi-4-b.dtb",
-        what: "the device tree: memory, CPUs and boot arguments reach the kernel in it",
+        path: "overlays/disable-bt.dtbo",
+        what: "gives the PL011 to GPIO 14 and 15 before the kernel does",
+        needed: false,
     },
-    Firmware { path: "overlays/disable-bt.dtbo", what: "gives the PL011 to GPIO 14 and 15" },
 ];
+
+const fn needed(path: &'static str, what: &'static str) -> Firmware {
+    Firmware { path, what, needed: true }
+}
 
 /// Which of them a card has, in the same order. FAT takes no notice of the case of letters.
 ///

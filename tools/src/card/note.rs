@@ -57,7 +57,12 @@ pub fn write(files: &[CardFile], before: &[(&str, &[u8])], firmware: &[bool]) ->
     before.iter().for_each(|(name, bytes)| entry(name, bytes, "  (before)"));
     text.push_str("\nThe Raspberry Pi's own firmware must be here, too:\n\n");
     for (file, there) in FILES.iter().zip(firmware) {
-        let _ = writeln!(text, "  {:<24} {:<8} {}", file.path, if *there { "there" } else { "MISSING" }, file.what);
+        let state = match (there, file.needed) {
+            (true, _) => "there",
+            (false, true) => "MISSING",
+            (false, false) => "missing, not needed",
+        };
+        let _ = writeln!(text, "  {:<24} {state:<8} {}", file.path, file.what);
     }
     let _ = writeln!(text, "\nIt comes from\n{SOURCE}.");
     text.into_bytes()

@@ -1,6 +1,8 @@
 //! `flash`: how does a user get a card from which a Raspberry Pi 4 starts the kernel?
 
+use super::image;
 use crate::{
+    board::Board,
     card::{
         content::{Choices, files},
         firmware,
@@ -9,13 +11,7 @@ use crate::{
     },
     cli::FlashArgs,
     failure::Failure,
-    image::{
-        Image,
-        build::{Recipe, build_recipe},
-        kernel8,
-        model::Model,
-        store,
-    },
+    image::{kernel8, store},
     say::{print, say},
 };
 use anyhow::{Context, Result};
@@ -26,7 +22,7 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     let dir = args.to.as_path();
     // Before minutes go into a build.
     write::check(dir)?;
-    let image = image(args)?;
+    let image = image(args.elf.as_deref(), Board::Raspi4, &args.model, &args.features)?;
     let choices = Choices { bootargs: args.bootargs.to_string(), firmware_log: args.firmware_log };
     let firmware = firmware::present(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     let files = files(kernel8::kernel8(&image)?, &choices);
@@ -39,7 +35,7 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
         write::carry_out(dir, &plan)?;
         // A file that the user gave is not the tool's to remember.
         if args.elf.is_none() {
-            store::keep_flashed(&image, &args.board)?;
+            store::keep_flashed(&image, Board::Raspi4.name())?;
         }
     }
     if args.dry_run || refused.is_ok() {
@@ -51,20 +47,6 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     }
     advise(&plan, &firmware);
     Ok(0)
-}
-
-fn image(args: &FlashArgs) -> Result<Image> {
-    match &args.elf {
-        Some(elf) if elf.is_file() => Ok(Image { elf: elf.clone() }),
-        Some(elf) => Err(Failure::new(format!("there is no file {}", elf.display())).into()),
-        None => {
-            let model = Model::chosen(&args.model.models, &args.features)?;
-            // The model's own is the recipe's to add.
-            let others = args.features.iter().map(String::as_str).filter(|&f| Some(f) != model.feature());
-            let features: Vec<&str> = others.collect();
-            build_recipe(&Recipe { features: &features, model, ..Recipe::package(&args.board) })
-        }
-    }
 }
 
 /// Is something in the way that may not be touched?
@@ -88,10 +70,18 @@ fn advise(plan: &Plan, firmware: &[bool]) {
     if !plan.names(&Action::Leave).is_empty() {
         say("cmdline.txt is not this tool's and stays: the kernel takes its words for boot arguments");
     }
-    let missing: Vec<&str> =
-        firmware::FILES.iter().zip(firmware).filter(|(_, there)| !**there).map(|(file, _)| file.path).collect();
-    if !missing.is_empty() {
-        say(format_args!("the board does not start without these, too: {}", missing.join(", ")));
+    let missing = |needed: bool| {
+        let files = firmware::FILES.iter().zip(firmware).filter(|(file, there)| file.needed == needed && !**there);
+        files.map(|(file, _)| file.path).collect::<Vec<_>>().join(", ")
+    };
+    let (needed, useful) = (missing(true), missing(false));
+    if !needed.is_empty() {
+        say(format_args!("the board does not start without these, too: {needed}"));
+    }
+    if !useful.is_empty() {
+        say(format_args!("not needed, but of use for the firmware's own words: {useful}"));
+    }
+    if !needed.is_empty() || !useful.is_empty() {
         say(format_args!("they are in {}", firmware::SOURCE));
     }
     say("wiring, and what the board shows: docs/raspberry-pi-4.md; its serial line: `cargo run -- monitor PORT`");

@@ -13,14 +13,19 @@ pub mod test;
 
 use crate::{
     board::Board,
-    cli::{Cli, Command, RunArgs},
+    cli::{Cli, Command, ModelArgs, RunArgs},
     console::Ending,
-    failure::{FAILED, TIMED_OUT},
+    failure::{FAILED, Failure, TIMED_OUT},
+    image::{
+        Image,
+        build::{Recipe, build_recipe},
+        model::Model,
+    },
     qemu::boot::End,
     say::say,
 };
 use anyhow::Result;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// The package of the image that is measured and studied.
 pub const DEFAULT_IMAGE: &str = Board::Virt.name();
@@ -57,5 +62,20 @@ pub fn status(ending: Ending, limit: Option<Duration>) -> u8 {
         Ending::OutputGone => FAILED,
         // As a shell reports a program that a signal ended.
         Ending::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+    }
+}
+
+/// The image that was asked for: this file, or one that is built.
+fn image(elf: Option<&Path>, board: Board, model: &ModelArgs, features: &[String]) -> Result<Image> {
+    match elf {
+        Some(elf) if elf.is_file() => Ok(Image { elf: elf.to_owned() }),
+        Some(elf) => Err(Failure::new(format!("there is no file {}", elf.display())).into()),
+        None => {
+            let model = Model::chosen(&model.models, features)?;
+            // The model's own is the recipe's to add.
+            let others = features.iter().map(String::as_str).filter(|&feature| Some(feature) != model.feature());
+            let features: Vec<&str> = others.collect();
+            build_recipe(&Recipe { features: &features, model, ..Recipe::package(board.name()) })
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `monitor`: what does a board say, and how does a user answer?
 
 use crate::{
+    board::Board,
     cli::MonitorArgs,
     failure::{FAILED, Failure, TIMED_OUT, USAGE},
     image::{Image, store},
@@ -22,7 +23,7 @@ use std::{
 };
 
 /// The board whose images are looked for.
-const BOARD: &str = "raspi4";
+const BOARD: &str = Board::Raspi4.name();
 
 /// Carries the command out.
 pub fn execute(args: &MonitorArgs) -> Result<u8> {

@@ -1,16 +1,11 @@
 //! `run`: how does a user get to the kernel's shell, or a script to its answers?
 
-use super::status;
+use super::{image, status};
 use crate::{
     board::Board,
     cli::RunArgs,
     console::{Input, Session},
-    failure::Failure,
-    image::{
-        Image,
-        build::{Recipe, build_recipe},
-        model::Model,
-    },
+    image::Image,
     qemu::{Bootargs, Console, Machine, Qemu, Tree},
     say::say,
     stream::{Renderer, inline::Inline, split::Split},
@@ -32,17 +27,7 @@ pub fn execute(args: &RunArgs) -> Result<u8> {
         // That the QEMU here does not play it is better known before something is built for it.
         Qemu::ensure(board)?;
     }
-    let image = match &args.elf {
-        Some(elf) if elf.is_file() => Image { elf: elf.clone() },
-        Some(elf) => return Err(Failure::new(format!("there is no file {}", elf.display())).into()),
-        None => {
-            let model = Model::chosen(&args.model.models, &args.features)?;
-            // The model's own is the recipe's to add.
-            let others = args.features.iter().map(String::as_str).filter(|&f| Some(f) != model.feature());
-            let features: Vec<&str> = others.collect();
-            build_recipe(&Recipe { features: &features, model, ..Recipe::package(board.name()) })?
-        }
-    };
+    let image = image(args.elf.as_deref(), board, &args.model, &args.features)?;
     let machine = machine(args, &image);
     let limit = args.timeout.map(Duration::from_secs).or(args.exec.is_some().then_some(EXEC_LIMIT));
     let mut renderer = Renderer::new(&image)?;
