@@ -1,5 +1,6 @@
 //! What is a board? Addresses, interrupt numbers and how its CPUs start; no logic.
 use crate::{cx::ThreadCx, irq::Irq};
+use core::ops::Range;
 use hw::{gic::Facts, mmio::Mmio};
 
 /// A PL011 and how it is clocked.
@@ -39,12 +40,14 @@ pub struct Own {
     pub uart: Option<fn() -> u32>,
     /// Services of the board's own, started by the first thread.
     pub services: fn(&mut ThreadCx),
+    /// Lines that nothing is connected to, for measurements.
+    pub spare: &'static [Range<u32>],
     /// Restarts the machine, unless PSCI is to do it; a mere return is a failure.
     pub restart: Option<fn()>,
 }
 
 impl Own {
-    /// Nothing: 64 MiB of RAM, without a device tree one CPU, and PSCI for the rest.
+    /// Nothing: 64 MiB of RAM, without a device tree one CPU, no lines to spare, and PSCI for the rest.
     pub const NOTHING: Self = Self {
         bootargs: &[],
         memory: || 64 << 20,
@@ -52,6 +55,7 @@ impl Own {
         release: None,
         uart: None,
         services: |_| {},
+        spare: &[],
         restart: None,
     };
 }

@@ -215,6 +215,12 @@ fn record_boot(cx: &mut ThreadCx, board: &Board) {
     );
 }
 
+/// Lines that nothing is connected to on this board.
+pub fn spare_lines() -> impl Iterator<Item = u32> {
+    let board: &Once<&'static Board> = &BOARD;
+    board.get().into_iter().flat_map(|board| board.own.spare.iter().cloned().flatten())
+}
+
 /// Restarts the machine, as the board does it or else by PSCI.
 pub fn restart() -> ! {
     let board: &Once<&'static Board> = &BOARD;

@@ -96,6 +96,7 @@ pub const BOARD: Board = Board {
         release: None,
         uart: Some(uart),
         services,
+        spare: &FREE_SPIS,
         restart: Some(|| WATCHDOG.restart()),
     },
 };

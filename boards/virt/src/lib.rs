@@ -52,5 +52,5 @@ pub const BOARD: Board = Board {
         (0x0904_0000, 0x1000),
     ],
     ram: 0x4000_0000,
-    own: Own::NOTHING,
+    own: Own { spare: &[FREE_SPIS], ..Own::NOTHING },
 };

@@ -9,12 +9,9 @@ use hw::{
     clock::cycles,
 };
 use kernel::{
-    Result, ThreadCx,
+    Result, ThreadCx, boot,
     irq::{Flags, Handled, Irq, Line, Primary, Request, Trigger, inject::Pend},
 };
-
-/// First line of the measurement: nothing is connected behind it.
-const FIRST_LINE: u32 = 80;
 
 hw::global! {
     /// Counter when the handler and the thread began.
@@ -22,11 +19,11 @@ hw::global! {
     static AT_THREAD: AtomicU64 = AtomicU64::new(0);
 }
 
-/// The first line is measured, the others are there.
+/// The first line is measured, the others are there: as many as the board has to spare.
 pub(super) fn lines(cx: &mut ThreadCx) -> Result<Vec<Line>> {
     let mut lines = Vec::with_capacity(LINES as usize);
-    for n in 0..LINES {
-        let request = Request::new(Irq::new(FIRST_LINE + n), "bench")
+    for line in boot::spare_lines().take(LINES as usize) {
+        let request = Request::new(Irq::new(line), "bench")
             .flags(Flags::ONESHOT)
             .trigger(Trigger::EdgeRising)
             .priority(WOKEN)
