@@ -317,6 +317,14 @@ mod tests {
         }
     }
 
+    /// FL-09: how to get out is said where a user looks before getting in.
+    #[test]
+    fn the_monitors_help_says_how_to_leave() {
+        let mut cli = Cli::command();
+        let help = cli.find_subcommand_mut("monitor").unwrap().render_long_help().to_string();
+        assert!(help.contains("Ctrl-A x leaves"), "{help}");
+    }
+
     #[test]
     fn as_many_cpus_as_an_image_can_use() {
         let smp = |number: &str| Cli::try_parse_from(["tophalf", "run", "--smp", number]);

@@ -261,15 +261,21 @@ fn piped_input_arrives() {
 #[test]
 fn an_adapter_is_pulled_and_comes_back() {
     let desk = Desk::new();
+    let raw = desk.path("raw");
     let mut board = desk.plug();
-    let mut watch = desk.watch(&[]);
-    board.says(b"before\r\n");
-    watch.out.wait_for("before\r\n");
+    let mut watch = desk.watch(&["--raw", raw.to_str().unwrap()]);
     for round in ["first", "second"] {
-        board.says(b"\xFF\0\x01");
+        board.says(b"cut\r\n\xFF\0\x01");
+        // Not before it has come: what is on its way goes with the adapter.
+        let limit = Instant::now() + PATIENCE;
+        while !fs::read(&raw).unwrap().ends_with(b"\xFF\0\x01") {
+            assert!(Instant::now() < limit, "only {:?}", fs::read(&raw));
+            thread::sleep(Duration::from_millis(5));
+        }
         // The name goes first: the device's number may be given to anybody.
         fs::remove_file(desk.path("port")).unwrap();
         drop(board);
+        watch.out.wait_for("ends within a log frame");
         watch.out.wait_for("is gone: waiting for it to come back");
         board = desk.plug();
         watch.out.wait_for("port is back");
