@@ -21,10 +21,10 @@ pub const FILES: [Firmware; 4] = [
     needed("start4.elf", "the firmware itself; of the same version as fixup4.dat"),
     needed("fixup4.dat", "fits start4.elf to the board's memory"),
     needed("bcm2711-rpi-4-b.dtb", "the device tree: in it boot arguments and all of the memory reach the kernel"),
-    // The kernel connects the pins itself.
+    // The kernel connects the pins itself; without this Bluetooth is connected, too.
     Firmware {
         path: "overlays/disable-bt.dtbo",
-        what: "gives the PL011 to GPIO 14 and 15 before the kernel does",
+        what: "takes the PL011 from Bluetooth, for GPIO 14 and 15",
         needed: false,
     },
 ];

@@ -60,7 +60,7 @@ pub fn write(files: &[CardFile], before: &[(&str, &[u8])], firmware: &[bool]) ->
         let state = match (there, file.needed) {
             (true, _) => "there",
             (false, true) => "MISSING",
-            (false, false) => "missing, not needed",
+            (false, false) => "missing: the board starts, but its serial line may be silent;",
         };
         let _ = writeln!(text, "  {:<24} {state:<8} {}", file.path, file.what);
     }

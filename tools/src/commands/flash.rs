@@ -79,7 +79,7 @@ fn advise(plan: &Plan, firmware: &[bool]) {
         say(format_args!("the board does not start without these, too: {needed}"));
     }
     if !useful.is_empty() {
-        say(format_args!("not needed, but of use for the firmware's own words: {useful}"));
+        say(format_args!("it starts, but its serial line may be silent without: {useful}"));
     }
     if !needed.is_empty() || !useful.is_empty() {
         say(format_args!("they are in {}", firmware::SOURCE));
