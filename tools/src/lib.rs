@@ -6,6 +6,7 @@
 //!
 //! The way of a command, in reading order: [`cli`] → [`commands`] → [`toolchain`] and [`qemu`] (find or install, with
 //! [`install`]) → [`image`] (build, keep, read) → [`qemu::boot`] or [`console`] (run) → [`stream`] (understand the output).
+//! With a real board there is a [`card`] in the place of QEMU, and a [`serial`] line in that of its console.
 #![forbid(unsafe_code)]
 
 pub mod bench;

@@ -15,7 +15,7 @@ pub(super) fn run(cx: &mut ThreadCx) -> i32 {
         println!(cx, "This console has no keyboard and there is no boot argument exec: nothing to do.");
         return 0;
     }
-    println!(cx, "`help` lists commands; Ctrl-A x leaves QEMU.");
+    println!(cx, "`help` lists commands; Ctrl-A x leaves.");
     let mut editor: Box<LineEditor<LINE_BYTES, HISTORY>> = Box::default();
     let mut status = 0;
     loop {

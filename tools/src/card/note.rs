@@ -55,7 +55,7 @@ pub fn write(files: &[CardFile], before: &[(&str, &[u8])], firmware: &[bool]) ->
     };
     files.iter().for_each(|file| entry(file.name, &file.bytes, ""));
     before.iter().for_each(|(name, bytes)| entry(name, bytes, "  (before)"));
-    text.push_str("\nThe Raspberry Pi's own firmware must be here, too:\n\n");
+    text.push_str("\nThe Raspberry Pi's own firmware must be here, too. When this was written:\n\n");
     for (file, there) in FILES.iter().zip(firmware) {
         let state = match (there, file.needed) {
             (true, _) => "there",

@@ -93,7 +93,7 @@ fn a_session() {
     assert_eq!(
         text,
         "Tophalf 0.1.0 on simulation, GICv3, 1 CPU (1 online), model rt
-`help` lists commands; Ctrl-A x leaves QEMU.
+`help` lists commands; Ctrl-A x leaves.
 tophalf> echo two
 two
 tophalf> echo three
