@@ -1,7 +1,7 @@
 //! Does a Raspberry Pi boot from what `flash` writes, and does the monitor understand it? The card is a folder, the board QEMU's
 //! `raspi4b`, its serial line a pseudo-terminal.
 
-use super::{Body, image};
+use super::{Body, expect_status, image};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fs,
@@ -11,11 +11,13 @@ use std::{
     sync::mpsc::sync_channel,
     time::{Duration, Instant},
 };
+use tests::say;
 use tophalf::{
+    bench::rows,
     board::Board,
     cli::Cli,
     commands,
-    qemu::{Qemu, boot::Running, tree},
+    qemu::{Bootargs, Console, Machine, Qemu, boot::Running, tree},
     serial::{
         line::{self, Absent, News},
         port::Port,
@@ -24,7 +26,8 @@ use tophalf::{
 };
 
 /// What is run where there is a QEMU for it.
-pub const TRIALS: &[(&str, Body)] = &[("fl_13_a_card_boots_and_is_understood", card)];
+pub const TRIALS: &[(&str, Body)] =
+    &[("fl_13_a_card_boots_and_is_understood", card), ("bench_counts_on_a_raspberry_pi", bench)];
 
 /// Wall-clock bound: only a board that hangs needs it.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -98,5 +101,19 @@ fn card() -> Result<()> {
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// BENCH: `bench` in the board's shell takes no line that a device has: it ends well, and has every row that a CPU alone can have.
+fn bench() -> Result<()> {
+    let bootargs = Bootargs::default().with("exec", "bench; irq");
+    let machine = Machine::deterministic(&image(Board::Raspi4.name())?, bootargs, Console::Uart);
+    let said = say(&Machine { board: Board::Raspi4, ..machine })?;
+    expect_status(&said, 0)?;
+    let rows = rows::parse(&said.output)?;
+    for id in ["pend-handler", "pend-thread", "round-trip", "sem-wake", "mutex-fight", "boot"] {
+        ensure!(rows.iter().any(|row| row.id == id && row.value > 0), "no {id} in\n{}", said.output);
+    }
+    ensure!(said.output.contains("irq/153-uart-pl011"), "the UART has lost its line:\n{}", said.output);
     Ok(())
 }
