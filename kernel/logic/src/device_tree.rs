@@ -72,6 +72,7 @@ impl<'a> Node<'a> {
         self.name.get(..end).unwrap_or(self.name)
     }
     /// The value of its property of this name.
+    #[inline(never)]
     pub fn property(&self, name: &str) -> Option<&'a [u8]> {
         // They come before the nodes inside (5.4.2).
         let properties = self.inside.clone().map_while(|token| match token {
@@ -98,6 +99,7 @@ impl<'a> Node<'a> {
         Children { tokens: self.inside.clone(), depth: 0 }
     }
     /// The first one inside of this name, which has no unit address.
+    #[inline(never)]
     pub fn child(&self, name: &str) -> Option<Node<'a>> {
         self.children().find(|node| node.name() == name.as_bytes())
     }

@@ -262,6 +262,7 @@ impl Gic {
     }
     /// Acknowledges the most urgent pending interrupt: now active, with [`split end`](Self::splits_end) its priority
     /// dropped. The answer has its [`intid`], or a special one; it is what [`deactivate`](Self::deactivate) takes.
+    #[inline(never)]
     pub fn acknowledge(&self) -> u32 {
         if let Some(taken) = self.acknowledge_direct() {
             return taken;

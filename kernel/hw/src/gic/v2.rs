@@ -116,10 +116,8 @@ impl Distributor {
     }
 
     /// The bit of the CPU with this affinity; 0 if it was not started.
-    #[inline(never)]
     pub fn mask_of(&self, affinity: u64) -> u8 {
-        let number = self.cpus.iter().position(|cpu| cpu.load(Relaxed) == STARTED | affinity);
-        number.map_or(0, |number| 1 << number)
+        mask_among(&self.cpus, STARTED | affinity)
     }
 
     /// Says to which CPU an SPI goes.
@@ -192,4 +190,10 @@ impl Distributor {
         let rpr: Reg<u32, (), Ro> = self.interface.reg(0x14);
         rpr.get() as u8
     }
+}
+
+/// The bit of the entry that is `wanted`; 0 if none is. Of any number of them: eight in a row would be eight copies of the look.
+#[inline(never)]
+fn mask_among(cpus: &[AtomicU64], wanted: u64) -> u8 {
+    cpus.iter().position(|cpu| cpu.load(Relaxed) == wanted).map_or(0, |number| 1 << number)
 }
