@@ -97,11 +97,11 @@ fn cpus(node: Option<&Node<'_>>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
     let mut listed = 0;
     for cpu in node.children().filter(|node| node.name() == b"cpu") {
         listed += 1;
-        let methods = || cpu.property("enable-method").unwrap_or(&[]).split(|&byte| byte == 0);
+        let starts = |method| cpu.lists("enable-method", method);
         let release = match () {
-            () if methods().any(|method| method == b"psci") => Some(0),
+            () if starts("psci") => Some(0),
             // One that lies at 0 is none.
-            () if methods().any(|method| method == b"spin-table") => {
+            () if starts("spin-table") => {
                 cpu.property("cpu-release-addr").and_then(number).map(|at| at as usize).filter(|&at| at != 0)
             }
             () => None,
@@ -131,11 +131,12 @@ fn psci(node: Option<&Node<'_>>) -> Option<Method> {
 fn interrupt_controller(parts: &Parts<'_>) -> Option<Version> {
     let on_chip = || parts.0[SOC].as_ref().and_then(|soc| soc.child(NAMES[CONTROLLER]));
     let node = parts.0[INTC].as_ref().or(parts.0[CONTROLLER].as_ref()).cloned().or_else(on_chip)?;
-    node.property("compatible")?.split(|&byte| byte == 0).find_map(|name| match name {
-        b"arm,gic-400" | b"arm,cortex-a15-gic" => Some(Version::V2),
-        b"arm,gic-v3" => Some(Version::V3),
-        _ => None,
-    })
+    let is = |kind| node.lists("compatible", kind);
+    match () {
+        () if is("arm,gic-400") || is("arm,cortex-a15-gic") => Some(Version::V2),
+        () if is("arm,gic-v3") => Some(Version::V3),
+        () => None,
+    }
 }
 
 #[cfg(test)]

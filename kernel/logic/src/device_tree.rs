@@ -94,6 +94,12 @@ impl<'a> Node<'a> {
         }
         core::str::from_utf8(value).ok()
     }
+    /// Whether its property of this name, which is a list of strings, has this one.
+    #[inline(never)]
+    pub fn lists(&self, name: &str, item: &str) -> bool {
+        let list = self.property(name).unwrap_or(&[]);
+        list.split(|&byte| byte == 0).any(|other| other == item.as_bytes())
+    }
     /// The nodes inside, in the tree's order.
     pub fn children(&self) -> Children<'a> {
         Children { tokens: self.inside.clone(), depth: 0 }

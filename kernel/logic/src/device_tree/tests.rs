@@ -95,6 +95,11 @@ fn words_and_texts() {
     assert_eq!(root.property("two").and_then(number), Some(1 << 32 | 2));
     assert_eq!((root.text("text"), root.text("zeroes"), root.text("no")), (Some("a b"), Some(""), None));
     assert_eq!((number(&[]), number(&[0; 3]), number(&[0; 12])), (None, None, None));
+    let list = Builder::default().node("", |root| root.property("list", b"arm,a\0arm,ab\0"));
+    let list = list.finish();
+    let root = Tree::new(&list).unwrap().root().unwrap();
+    assert_eq!(["arm,a", "arm,ab", "arm", "b"].map(|item| root.lists("list", item)), [true, true, false, false]);
+    assert!(!root.lists("none", "arm,a"));
 }
 
 /// Pairs of an address and a number of bytes, up to one of zeroes.
