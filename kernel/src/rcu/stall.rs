@@ -1,6 +1,6 @@
 //! Who says why a grace period does not end, or does not begin? A timer's interrupt, because a thread may not get to run (RC-13).
 //!
-//! The timer is set when a grace period is asked for that nobody asked for before, and again, on the CPU of `rcu_gp`, when one
+//! The timer is set when a thread asks for a grace period that has not begun, and again, on the CPU of `rcu_gp`, when one
 //! begins that waits for somebody: a CPU that begins it is none that it waits for. Whoever is late is looked for when it expires;
 //! an early expiry sets it again. (Linux `kernel/rcu/tree_stall.h`.)
 use super::{callbacks, options, state, thread as gp, waits::Waits};
@@ -45,6 +45,10 @@ pub(super) fn watch(since: Instant) {
     if let Some(due) = due.filter(|&due| time::now() < due) {
         set(due);
     }
+}
+/// Whether the timer is set.
+pub(super) fn is_watching() -> bool {
+    TIMER.get().is_none_or(HrTimer::is_queued)
 }
 fn set(at: Instant) {
     if let Some(timer) = TIMER.get() {

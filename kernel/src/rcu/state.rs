@@ -209,23 +209,27 @@ impl State {
 
 /// Asks for a grace period, and for haste if `hurry`. From any context, but under no run queue's lock.
 pub(super) fn request(needed: Needed, hurry: bool) {
-    let (news, first) = with(|state| {
+    let (news, waits) = with(|state| {
         let (wanted, hurried) = (state.wanted, state.hurried);
         let idle = !state.grace.seq().is_in_progress() && !state.is_wanted();
         state.wanted = needed.later(wanted);
         if hurry {
             state.hurried = needed.later(hurried);
         }
-        let first = (idle && state.is_wanted() && gp::is_started()).then(time::now);
-        if let Some(now) = first {
-            state.since = now;
+        let waits = !state.grace.seq().is_in_progress() && state.is_wanted() && gp::is_started();
+        if idle && waits {
+            state.since = time::now();
         }
         // One that others asked for may have passed since the caller saw the number, and nobody looks for the caller any more.
         let passed = needed.is_reached(state.grace.seq());
-        (passed || state.wanted != wanted || state.hurried != hurried, first)
+        (passed || state.wanted != wanted || state.hurried != hurried, waits.then_some(state.since))
     });
-    if let Some(now) = first {
-        stall::watch(now);
+    // An interrupt has no time for it: the next thread that asks does it, or `rcu_gp` when it begins the grace period.
+    if let Some(since) = waits
+        && !hw::cpu::in_interrupt()
+        && !stall::is_watching()
+    {
+        stall::watch(since);
     }
     if news {
         gp::tell();
