@@ -131,8 +131,14 @@ fn memory(boot: &Boot, board: &'static Board) -> Found {
     // Page 0 stays unmapped, so that who follows a null pointer is found; the others are not for everybody either.
     let used = devices.chain([(0, PAGE)]).chain(cpus.iter().map(|cpu| (cpu.release, cpu.release + 1)));
     used.for_each(|(start, end)| take(&mut free, start, end));
-    // SAFETY: RAM behind the image: nobody's.
-    let stacks_end = unsafe { stacks::map(mmu::image_end()) };
+    let (arena, stacks_end) = (mmu::image_end(), mmu::image_end() + stacks::BYTES);
+    // The loader has put the image there, and may have put something else behind it.
+    if !free.contains(arena, stacks_end) {
+        console::set_up(board, "");
+        report::bug!("the image ends at {:#x}, and memory up to {:#x}, for stacks, is not free", arena, stacks_end);
+    }
+    // SAFETY: RAM that nobody has.
+    unsafe { stacks::map(arena) };
     take(&mut free, mmu::image_start(), stacks_end);
     for (start, end) in free.iter() {
         // SAFETY: RAM that nobody has, each page once.

@@ -101,9 +101,11 @@ fn cpus(node: Option<&Node<'_>>, me: u64) -> (Vec<Cpu, MAX_CPUS>, usize) {
         let release = match () {
             () if starts("psci") => Some(0),
             // One that lies at 0 is none.
-            () if starts("spin-table") => {
-                cpu.property("cpu-release-addr").and_then(number).map(|at| at as usize).filter(|&at| at != 0)
-            }
+            () if starts("spin-table") => cpu
+                .property("cpu-release-addr")
+                .and_then(number)
+                .map(|at| at as usize)
+                .filter(|&at| at != 0 && at < memory::LAST),
             () => None,
         };
         // `reg` is the CPU's affinity laid out as in MPIDR_EL1, in one cell or two (Linux `Documentation/devicetree/
@@ -129,14 +131,19 @@ fn psci(node: Option<&Node<'_>>) -> Option<Method> {
 /// The version of the interrupt controller, in the root or on the chip's bus, if it is of a kind that is known (Linux
 /// `Documentation/devicetree/bindings/interrupt-controller/arm,gic.yaml` and `arm,gic-v3.yaml`).
 fn interrupt_controller(parts: &Parts<'_>) -> Option<Version> {
-    let on_chip = || parts.0[SOC].as_ref().and_then(|soc| soc.child(NAMES[CONTROLLER]));
-    let node = parts.0[INTC].as_ref().or(parts.0[CONTROLLER].as_ref()).cloned().or_else(on_chip)?;
-    let is = |kind| node.lists("compatible", kind);
-    match () {
-        () if is("arm,gic-400") || is("arm,cortex-a15-gic") => Some(Version::V2),
-        () if is("arm,gic-v3") => Some(Version::V3),
-        () => None,
-    }
+    let version = |node: &Node<'_>| {
+        let is = |kind| node.lists("compatible", kind);
+        match () {
+            () if is("arm,gic-400") || is("arm,cortex-a15-gic") => Some(Version::V2),
+            () if is("arm,gic-v3") => Some(Version::V3),
+            () => None,
+        }
+    };
+    let in_root = parts.0[INTC].as_ref().or(parts.0[CONTROLLER].as_ref());
+    // A chip may have others beside it, which are for something else.
+    let on_chip = parts.0[SOC].as_ref().into_iter().flat_map(Node::children);
+    let mut on_chip = on_chip.filter(|node| node.name() == NAMES[CONTROLLER].as_bytes());
+    in_root.and_then(version).or_else(|| on_chip.find_map(|node| version(&node)))
 }
 
 #[cfg(test)]

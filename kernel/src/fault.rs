@@ -20,6 +20,9 @@ const DEPTH: usize = 32;
 
 #[unsafe(no_mangle)]
 extern "Rust" fn __tophalf_fault(fault: &Fault) -> ! {
+    if hw::power::is_ending() {
+        hw::cpu::halt();
+    }
     let running = report::begin_stop();
     let out = &mut report::Text;
     let cause = Cause::of(fault);

@@ -10,7 +10,7 @@ use logic::{
 /// Bytes of a page.
 const PAGE: usize = 4096;
 /// What lies beyond is not used: there are no tables to map it (`hw::aarch64::mmu`).
-const LAST: usize = 16 << 30;
+pub(crate) const LAST: usize = 16 << 30;
 /// Bytes of a cell.
 const CELL: usize = 4;
 

@@ -9,11 +9,14 @@ mod machine {
     pub const SIZE: usize = stack::SIZE;
     static ARENA: AtomicUsize = AtomicUsize::new(0);
 
-    /// Maps stacks for every thread slot from `base` on. Returns the first address behind them.
+    /// Bytes that all stacks take, guard pages included.
+    pub(crate) const BYTES: usize = crate::thread::MAX_THREADS * stack::STRIDE;
+
+    /// Maps stacks for every thread slot from `base` on: [`BYTES`].
     ///
     /// # Safety
     /// The memory is unmapped RAM that belongs to nobody.
-    pub(crate) unsafe fn map(base: usize) -> usize {
+    pub(crate) unsafe fn map(base: usize) {
         ARENA.store(base, Relaxed);
         // SAFETY: the caller's promise.
         unsafe { stack::map_arena(base, crate::thread::MAX_THREADS) }
@@ -54,5 +57,5 @@ mod machine {
 
 pub use machine::SIZE;
 #[cfg(target_os = "none")]
-pub(crate) use machine::{contains, guard, map};
+pub(crate) use machine::{BYTES, contains, guard, map};
 pub(crate) use machine::{get, paint};

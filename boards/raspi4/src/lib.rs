@@ -108,8 +108,8 @@ fn uart() -> u32 {
 
 fn services(cx: &mut ThreadCx) {
     match FIRMWARE.revision() {
-        Ok(revision) => log::info!("{}, revision code {}", revision.model().unwrap_or("unknown board"), revision.0),
-        Err(_) => log::warn!("the VideoCore's firmware does not answer"),
+        Ok(revision) => log::info!("{}, revision code {:#x}", revision.model().unwrap_or("unknown board"), revision.0),
+        Err(_) => log::warn!("the VideoCore's firmware does not tell the board's revision"),
     }
     WATCHDOG.start(cx);
 }

@@ -8,9 +8,9 @@ use hw::{
     mmio::{Mmio, Reg, Ro, Rw, Wo},
 };
 use kernel::{
-    Error, Result, ThreadCx,
+    Result, ThreadCx,
     irq::{Flags, Handled, Irq, Line, Request},
-    sync::{EventFlags, OnExit, RawSpinLock},
+    sync::{EventFlags, Mutex, OnExit, RawSpinLock},
     time::Instant,
 };
 pub use registers::{Edges, Function, Pull};
@@ -60,7 +60,9 @@ pub struct Gpio {
     changing: RawSpinLock<()>,
     edges: [EventFlags; BANKS],
     lines: [Once<Line>; GROUPS.len()],
-    /// Edges of pins that nobody watches, which are not expected.
+    /// One at a time asks for a line.
+    asking: Mutex<()>,
+    /// Interrupts without an edge.
     spurious: AtomicU32,
 }
 
@@ -73,6 +75,7 @@ impl Gpio {
             changing: RawSpinLock::new(()),
             edges: [const { EventFlags::new() }; BANKS],
             lines: [const { Once::new() }; GROUPS.len()],
+            asking: Mutex::new(()),
             spurious: AtomicU32::new(0),
         }
     }
@@ -108,30 +111,29 @@ impl Gpio {
     /// Those of [`Request::submit`], for the first pin of its group.
     pub fn watch(&'static self, cx: &mut ThreadCx, pin: Pin, edges: Edges) -> Result<()> {
         let group = pin.group();
+        self.detect(cx, pin, edges);
+        let status: Reg<u32, (), Wo> = self.bits(registers::EVENTS, pin.bank());
+        status.set(pin.bit());
+        self.edges[pin.bank()].clear(cx, pin.bit());
+        let asking = self.asking.lock(cx);
+        let line = self.lines[group].try_call_once(|| {
+            let request = Request::new(self.irqs[group], NAMES[group]).flags(Flags::ONESHOT);
+            request.threaded(move |cx| self.demultiplex(cx, group)).submit(cx)
+        });
+        drop(asking);
+        if line.is_err() {
+            self.detect(cx, pin, Edges::NONE);
+        }
+        line.map(drop)
+    }
+    /// Which edges of the pin set its event.
+    fn detect(&self, cx: &mut ThreadCx, pin: Pin, edges: Edges) {
         self.changing.with(cx, |(), _| {
             for (register, on) in [(registers::RISING, edges.rising), (registers::FALLING, edges.falling)] {
                 let detect: Reg<u32, (), Rw> = self.bits(register, pin.bank());
                 detect.set(if on { detect.get() | pin.bit() } else { detect.get() & !pin.bit() });
             }
         });
-        let status: Reg<u32, (), Wo> = self.bits(registers::EVENTS, pin.bank());
-        status.set(pin.bit());
-        self.edges[pin.bank()].clear(cx, pin.bit());
-        if self.lines[group].get().is_none() {
-            let line = Request::new(self.irqs[group], NAMES[group])
-                .flags(Flags::ONESHOT)
-                .threaded(move |cx| self.demultiplex(cx, group))
-                .submit(cx);
-            match line {
-                Ok(line) => {
-                    self.lines[group].call_once(|| line);
-                }
-                // Somebody else was faster, with a pin of the same group.
-                Err(Error::Busy) if self.lines[group].get().is_some() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
     /// Waits for an edge of a watched pin, until `deadline`; one that came since the last wait will do.
     ///
@@ -140,7 +142,7 @@ impl Gpio {
     pub fn wait(&self, cx: &mut ThreadCx, pin: Pin, deadline: Instant) -> Result<()> {
         self.edges[pin.bank()].wait_any_until(cx, pin.bit(), OnExit::Clear, deadline).map(drop)
     }
-    /// Edges of pins that nobody watched.
+    /// Interrupts that came without an edge.
     pub fn spurious(&self) -> u32 {
         self.spurious.load(Relaxed)
     }

@@ -4,7 +4,10 @@
 //! interrupt that does not end, keeps everything that is less urgent away. The idle loop counts how often it waits for an
 //! interrupt; a timer looks at that number, and where it has moved, winds the watchdog up again.
 use core::time::Duration;
-use hw::mmio::{Mmio, Reg, Rw};
+use hw::{
+    atomic::{AtomicBool, Ordering::SeqCst},
+    mmio::{Mmio, Reg, Rw},
+};
 use kernel::{
     HardIrqCx, ThreadCx, bootargs, log, sched,
     time::{self, HrTimer, Restart},
@@ -39,6 +42,8 @@ const fn armed(now: u32) -> u32 {
 }
 
 hw::global! {
+    /// The board is to restart: the watchdog is not wound up any more.
+    static RESTARTS: AtomicBool = AtomicBool::new(false);
     /// What looks whether CPU 0 is idle.
     static TIMER: Once<HrTimer> = Once::new();
 }
@@ -59,6 +64,7 @@ impl Watchdog {
     }
     /// Restarts the board. Returns, if at all, when it has not come to that within a second.
     pub fn restart(&self) {
+        RESTARTS.store(true, SeqCst);
         self.wind_up(PASSWORD | SOON);
         let second = hw::clock::frequency();
         let from = hw::clock::ticks();
@@ -78,7 +84,7 @@ impl Watchdog {
         let period = Duration::from_millis(n * 250);
         let mut idle = Idle::default();
         let timer = HrTimer::new(cx, move |_: &mut HardIrqCx<'_>, expiry| {
-            if idle.moved(sched::idle_waits_of(0)) {
+            if idle.moved(sched::idle_waits_of(0)) && !RESTARTS.load(SeqCst) {
                 self.wind_up(time);
             }
             expiry.forward(time::now(), period);

@@ -54,15 +54,19 @@ impl<const N: usize> Ranges<N> {
             n += 1;
         }
     }
+    /// Whether all addresses from `start` on that are below `end` lie in one range.
+    pub fn contains(&self, start: usize, end: usize) -> bool {
+        self.iter().any(|(from, to)| from <= start && end <= to)
+    }
     /// Each range, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
         self.0.iter().copied()
     }
     /// Takes the first `bytes` out of a range that has so many: their address.
     pub fn take(&mut self, bytes: usize) -> Option<usize> {
-        let range = self.0.iter_mut().find(|(start, end)| end - start >= bytes)?;
-        range.0 += bytes;
-        Some(range.0 - bytes)
+        let at = self.0.iter().find(|(start, end)| end - start >= bytes)?.0;
+        self.remove(at, at + bytes);
+        Some(at)
     }
 }
 
@@ -112,6 +116,11 @@ mod tests {
         ranges.add(100, 200);
         assert_eq!((ranges.take(50), ranges.take(50), ranges.take(11)), (Some(100), Some(150), None));
         assert_eq!(ranges.take(10), Some(0));
+        ranges.add(20, 40);
+        assert_eq!(
+            [(20, 40), (19, 30), (30, 41), (0, 5)].map(|(start, end)| ranges.contains(start, end)),
+            [true, false, false, false]
+        );
     }
 
     proptest! {

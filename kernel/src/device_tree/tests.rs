@@ -111,6 +111,14 @@ fn g2_01_the_interrupt_controllers_version() {
     assert_eq!(version("interrupt-controller@0", "arm,gic-600\0arm,gic-v3"), Some(Version::V3));
     assert_eq!(version("interrupt-controller@0", "arm,gic-v3x"), None);
     assert_eq!(version("pic@0", "arm,gic-400"), None);
+    // A Raspberry Pi's has the first one's beside it, which is for the old core's CPUs.
+    let two = written(|root| {
+        root.node("soc", |soc| {
+            let soc = soc.node("interrupt-controller@40000000", |node| node.text("compatible", "brcm,bcm2836-l1-intc"));
+            soc.node("interrupt-controller@40041000", |node| node.text("compatible", "arm,gic-400"))
+        })
+    });
+    assert_eq!(interrupt_controller(&Parts::of(&root(&two), &mut |_| {})), Some(Version::V2));
     let none = written(|root| root);
     assert_eq!(interrupt_controller(&Parts::of(&root(&none), &mut |_| {})), None);
 }

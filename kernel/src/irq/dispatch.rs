@@ -110,6 +110,10 @@ fn serve_indirect(cx: &mut HardIrqCx<'_>) -> Served {
         let served = Served { intid, woken: one(taken, intid, cx) };
         taken = gic().acknowledge_more();
         if gic::intid(taken) >= SPECIAL {
+            // Nothing is pending any more; whatever else it is counts.
+            if gic::intid(taken) != NONE_PENDING {
+                let _ = special(gic::intid(taken));
+            }
             return served;
         }
         if let Some(thread) = served.woken {

@@ -98,10 +98,11 @@ pub const fn pull(pin: u8) -> Field {
     Field { register: PULLS + (pin / 16) as usize * 4, shift: (pin % 16) as u32 * 2, mask: 0b11 }
 }
 
-/// Gives pins 14 and 15 to the PL011. While boot runs alone: others change the same words.
+/// Gives pins 14, which sends, and 15, which receives, to the PL011. While boot runs alone: others change the same words.
 pub fn to_pl011(base: Mmio) {
-    for pin in [14, 15] {
-        pull(pin).set(base, Pull::None as u32);
+    // Without anything plugged in the line is quiet, as between two characters.
+    for (pin, pulled) in [(14, Pull::None), (15, Pull::Up)] {
+        pull(pin).set(base, pulled as u32);
         function(pin).set(base, Function::Alt0 as u32);
     }
 }

@@ -87,6 +87,8 @@ global_asm!(
     "msr spsr_el3, x1",
     "ldr x2, =0x30d00800", // SCTLR_EL1 with MMU and caches off: its reset value is unknown when entered from above
     "msr sctlr_el1, x2",
+    "ldr x2, =0x30c50830", // the same of EL2; without that level it is ignored
+    "msr sctlr_el2, x2",
     "adr x0, 3f",
     "msr elr_el3, x0",
     "eret",

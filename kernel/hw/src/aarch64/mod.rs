@@ -227,7 +227,7 @@ pub mod text {
 /// How the machine stops.
 pub mod power {
     use crate::smp::Method;
-    use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
     use smccc::{Hvc, Smc, psci};
 
     const HVC: u8 = 1;
@@ -235,8 +235,17 @@ pub mod power {
     /// One of the above, or 0: there is no PSCI.
     static FIRMWARE: AtomicU8 = AtomicU8::new(0);
 
-    /// Ends the emulation with this status through semihosting; without it, waits for ever.
+    /// [`exit`] was called.
+    static ENDING: AtomicBool = AtomicBool::new(false);
+
+    /// Whether [`exit`] was called: a fault since then is its own, because nobody is there who understands it.
+    pub fn is_ending() -> bool {
+        ENDING.load(Relaxed)
+    }
+    /// Ends the emulation with this status through semihosting. On a machine without a debugger the instruction for that is
+    /// undefined: who handles the fault looks at [`is_ending`] and waits for ever.
     pub fn exit(code: i32) -> ! {
+        ENDING.store(true, Relaxed);
         const ADP_STOPPED_APPLICATION_EXIT: u64 = 0x2_0026;
         let block = [ADP_STOPPED_APPLICATION_EXIT, code as u64];
         // SAFETY: SYS_EXIT reads the two words that its parameter points to.

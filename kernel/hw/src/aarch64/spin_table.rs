@@ -10,6 +10,7 @@ use core::arch::{asm, global_asm};
 
 global_asm!(
     ".section .text.spin_table, \"ax\"",
+    ".global __hw_spin_table_entries",
     "__hw_spin_table_entries:",
     ".set cpu, 0",
     ".rept {cpus}",

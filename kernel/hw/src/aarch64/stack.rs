@@ -6,16 +6,15 @@ pub const SIZE: usize = 4 * PAGE;
 /// Distance of two slots: the guard page and the stack.
 pub const STRIDE: usize = SIZE + PAGE;
 
-/// Maps `count` stacks from `base` on, guard pages left out. Returns the first address behind them.
+/// Maps `count` stacks from `base` on, guard pages left out: [`STRIDE`] bytes each.
 ///
 /// # Safety
 /// The memory is RAM, unmapped, and belongs to nobody.
-pub unsafe fn map_arena(base: usize, count: usize) -> usize {
+pub unsafe fn map_arena(base: usize, count: usize) {
     for n in 0..count {
         // SAFETY: the caller's promise.
         unsafe { mmu::map(base + n * STRIDE + PAGE, SIZE, Kind::Data) };
     }
-    base + count * STRIDE
 }
 /// Lowest usable address and top of slot `n` in the arena at `base`.
 pub const fn slot(base: usize, n: usize) -> (usize, usize) {

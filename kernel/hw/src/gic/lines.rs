@@ -96,7 +96,7 @@ impl Lines {
         }
         default_priorities(base, FIRST_SPI / 4..self.count.div_ceil(4));
     }
-    /// The same of a CPU's SGIs and PPIs, whose triggers stay.
+    /// The same of a CPU's SGIs and PPIs, whose triggers stay; so does what is pending: it is served, or counted, as it would be later.
     pub fn reset_local(&self, local: &mut Local, group: u32, warn: &mut dyn FnMut(Warning)) {
         strobe(local.bank, bank::GROUP, 0).set(group);
         strobe(local.bank, bank::DISABLE, 0).set(!0);

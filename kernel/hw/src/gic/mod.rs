@@ -305,7 +305,7 @@ impl Gic {
     /// before this are seen there by whoever the interrupt lets run.
     ///
     /// CPUs that differ in the low four bits of Aff0 only, and come one after another, share a register write. One that
-    /// cannot be reached is left out, with a warning the first time.
+    /// cannot be reached is left out, with a warning the first time if it is a GICv3's.
     ///
     /// # Errors
     /// Nothing is sent: [`GicError::Invalid`]: no such SGI, or no CPU. [`GicError::Unsupported`]: none can be reached.
