@@ -125,6 +125,56 @@ fn rc_03_2_a_reader_that_moves(cx: &mut ThreadCx) {
 }
 test!(rc_03_2_a_reader_that_moves, smp(4), models(PREEMPTIBLE));
 
+/// RC-03.4: a grace period that waits for one reader ends with it, though another one that began later has lost its CPU since.
+fn rc_03_4_a_later_reader_does_not_hold_it(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let first = start_on(cx, 0, fair(), |cx| rcu::with(cx, |_, _| spin(ms(3))));
+    sleep(cx, ms(1));
+    let updater = start_on(cx, 0, fifo(50), |cx| rcu::synchronize(cx).expect("a thread"));
+    let later = start_on(cx, 0, fifo(3), |cx| rcu::with(cx, |_, _| spin(ms(30))));
+    sleep(cx, ms(1));
+    assert_eq!((rcu::stats().blocked_readers, updater.is_finished()), (2, false));
+    kernel::sched::set(cx, first.id(), fifo(5)).expect("it lives");
+    join(cx, updater);
+    assert_eq!((rcu::stats().blocked_readers, later.is_finished()), (1, false));
+    [first, later].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(rc_03_4_a_later_reader_does_not_hold_it, bootargs("rcu_kthread_prio=40"), models(PREEMPTIBLE));
+
+/// RC-03.5: with a reader in a section at any time, each of many grace periods ends within a few sections.
+fn rc_03_5_readers_without_end(cx: &mut ThreadCx) {
+    const SECTION: Duration = us(300);
+    become_policy(cx, fifo(60));
+    kernel::sched::set_affinity(cx, thread::current_id(), CpuSet::of(0)).expect("it runs");
+    // How many are inside, and how often one came while another was.
+    let (inside, overlaps, over) = (Count::new(), Count::new(), Arc::new(AtomicBool::new(false)));
+    let readers = [1, 2].map(|cpu| {
+        let (inside, overlaps, over) = (inside.clone(), overlaps.clone(), over.clone());
+        start_on(cx, cpu, fifo(30), move |cx| {
+            while !over.load(SeqCst) {
+                rcu::with(cx, |_, _| {
+                    if inside.up() != 0 {
+                        overlaps.up();
+                    }
+                    spin(SECTION);
+                    inside.down();
+                });
+                kernel::preempt::cond_resched(cx);
+            }
+        })
+    });
+    sleep(cx, ms(1));
+    for _ in 0..20 {
+        let began = time::now();
+        rcu::synchronize_expedited(cx).expect("a thread");
+        assert!(time::now().since(began) < 4 * SECTION, "{:?}", time::now().since(began));
+    }
+    over.store(true, SeqCst);
+    readers.into_iter().for_each(|reader| join(cx, reader));
+    assert!(overlaps.get() > 10, "{} overlaps", overlaps.get());
+}
+test!(rc_03_5_readers_without_end, smp(4));
+
 /// RC-04.3: where nobody is preempted, a reader is not either.
 fn rc_04_3_not_preempted_where_nobody_is(cx: &mut ThreadCx) {
     let woken = Arc::new(AtomicBool::new(false));
@@ -345,6 +395,47 @@ fn rc_12_2_a_thread_of_callbacks_can_be_moved(cx: &mut ThreadCx) {
     assert_eq!((ran.get(), thread::policy(id)), (1, Ok(fifo(2))));
 }
 test!(rc_12_2_a_thread_of_callbacks_can_be_moved, smp(4), bootargs("rcu_nocbs=1-3"));
+
+/// RC-12.3: a list that makes no sense is a warning, and no CPU's callbacks are offloaded.
+fn rc_12_3_a_list_that_makes_no_sense(cx: &mut ThreadCx) {
+    for cpu in 0..CPUS {
+        let info = thread::info(cx, rcu::callback_thread(cpu)).expect("it lives");
+        assert!(info.name.starts_with("rcuc/"), "{}", info.name);
+    }
+}
+test!(rc_12_3_a_list_that_makes_no_sense, smp(4), bootargs("rcu_nocbs=3-1,x"), says("rcu_nocbs"));
+
+/// RC-08.1: with haste, busy CPUs are not waited for until the next tick.
+fn rc_08_1_haste_waits_for_no_tick(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    kernel::sched::set_affinity(cx, thread::current_id(), CpuSet::of(0)).expect("it runs");
+    let hogs = [1, 2, 3].map(|cpu| start_on(cx, cpu, fifo(30), |_| spin(ms(20))));
+    sleep(cx, ms(1));
+    let began = time::now();
+    for _ in 0..10 {
+        rcu::synchronize_expedited(cx).expect("a thread");
+    }
+    let took = time::now().since(began);
+    assert!(took < ms(4), "ten took {took:?}");
+    hogs.into_iter().for_each(|hog| join(cx, hog));
+}
+test!(rc_08_1_haste_waits_for_no_tick, smp(4));
+
+/// RC-15.1, RC-15.2: what was asked for is not there before a whole grace period has passed; then it is, and nobody waits for it.
+fn rc_15_1_asked_and_not_waited_for(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let reader = start_on(cx, 1, fifo(30), |cx| rcu::with(cx, |_, _| spin(ms(3))));
+    sleep(cx, ms(1));
+    let cookie = rcu::start_poll(cx);
+    assert!(!rcu::poll(cookie));
+    rcu::cond_sync(cx, cookie).expect("a thread");
+    assert!(rcu::poll(cookie));
+    let passed = rcu::stats().grace_periods;
+    rcu::cond_sync(cx, cookie).expect("a thread");
+    assert!(rcu::stats().grace_periods <= passed + 1);
+    join(cx, reader);
+}
+test!(rc_15_1_asked_and_not_waited_for, smp(4));
 
 /// RC-14.1, RC-14.2, RC-14.3: whoever has preemption, bottom halves or interrupts disabled on another CPU is waited for; so is one
 /// with bottom halves disabled that was preempted.

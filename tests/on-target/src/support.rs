@@ -71,6 +71,10 @@ impl Count {
     pub fn up(&self) -> u32 {
         self.0.fetch_add(1, SeqCst)
     }
+    /// Counts once less.
+    pub fn down(&self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
     pub fn set(&self, n: u32) {
         self.0.store(n, SeqCst);
     }
