@@ -21,7 +21,9 @@ impl Staged {
         // Always the same name: what a card that was pulled has left is written over.
         let staged = Self { path: dir.join(format!(".{name}.tophalf")), place: dir.join(name) };
         let write = || -> io::Result<Vec<u8>> {
-            let mut file = File::create(&staged.path)?;
+            // Never through a link, which may lead away from the card.
+            remove(&staged.path)?;
+            let mut file = File::options().write(true).create_new(true).open(&staged.path)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             drop(file);
@@ -48,6 +50,14 @@ impl Drop for Staged {
     fn drop(&mut self) {
         // It has a new name if all went well.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes a file that may be there. Of a link, the link.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -209,6 +219,18 @@ mod tests {
         fs::write(dir.join(".kernel8.img.tophalf"), "half a kernel, longer than the next one").unwrap();
         carry_out(dir, &planned(dir, b"whole", &Choices::default(), false)).unwrap();
         assert_eq!((names(dir).len(), fs::read(dir.join(KERNEL)).unwrap()), (3, b"whole".to_vec()));
+    }
+
+    /// FL-03: a link under the name of a file that is being written is not followed.
+    #[test]
+    fn links_are_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let dir = dir.path();
+        fs::write(&elsewhere, "mine").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, dir.join(".kernel8.img.tophalf")).unwrap();
+        carry_out(dir, &planned(dir, b"kernel", &Choices::default(), false)).unwrap();
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"mine");
+        assert!(fs::symlink_metadata(dir.join(KERNEL)).unwrap().is_file());
     }
 
     /// FL-04: too full a card is refused with the figures.
