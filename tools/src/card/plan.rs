@@ -14,7 +14,7 @@ pub enum There {
     Nothing,
     /// A file with this content.
     File(Vec<u8>),
-    /// A folder, or what else is no file.
+    /// A folder, a link, or what else is no file.
     Other,
 }
 
@@ -65,7 +65,8 @@ pub struct Plan {
 /// It cannot be read.
 pub fn look(dir: &Path, name: &str) -> Result<There> {
     let path = dir.join(name);
-    let looked = match fs::metadata(&path) {
+    // A link is not followed, even to nothing: what is behind it is not on the card, and renaming would replace the link.
+    let looked = match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => fs::read(&path).map(There::File),
         Ok(_) => Ok(There::Other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(There::Nothing),
@@ -263,6 +264,19 @@ mod tests {
         let there = |name: &str| Ok(if name == KERNEL { There::Other } else { There::Nothing });
         let plan = Plan::new(&files, &[false; 4], true, there).unwrap();
         assert_eq!(plan.names(&Action::NoFile), [KERNEL]);
+    }
+
+    /// FL-03: a link is in the way, wherever it leads, and so is one that has a backup's name.
+    #[test]
+    fn a_link_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        fs::write(dir.join("mine.txt"), "mine").unwrap();
+        for (to, name) in [("mine.txt", CONFIG), ("nowhere", KERNEL), ("nowhere", "kernel8.img.bak")] {
+            std::os::unix::fs::symlink(to, dir.join(name)).unwrap();
+            assert_eq!(look(dir, name).unwrap(), There::Other, "{name}");
+        }
+        assert_eq!(free_name(KERNEL, |name| look(dir, name)).unwrap(), "kernel8.img.bak2");
     }
 
     /// FL-04: old and new are on the card at once, in whole units.
