@@ -74,7 +74,8 @@ fn card() -> Result<()> {
     let image = image(Board::Raspi4.name())?;
     let card = tempfile::tempdir()?;
     let words = ["tophalf", "flash", "--bootargs", "loglevel=debug", "--to"].map(Into::into);
-    let flash = words.into_iter().chain([card.path().into(), "--elf".into(), image.elf.clone().into_os_string()]);
+    let (elf, kept) = (image.elf.clone().into_os_string(), tempfile::tempdir()?);
+    let flash = words.into_iter().chain([card.path().into(), "--elf".into(), elf, "--keep".into(), kept.path().into()]);
     ensure!(commands::execute(<Cli as clap::Parser>::try_parse_from(flash)?)? == 0);
     let (_board, path) = board(card.path())?;
     let port = Port { path: path.into(), baud: 115_200 };

@@ -258,6 +258,9 @@ pub struct FlashArgs {
     /// Take this ELF file instead of building the board's default image
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "features"])]
     pub elf: Option<PathBuf>,
+    /// Keep the image in this folder, for decoding what it says [default: target/flashed, where `monitor` looks for it]
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 /// Options of `monitor`.

@@ -55,12 +55,18 @@ impl Desk {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut tool = Command::new(env!("CARGO_BIN_EXE_tophalf"));
         tool.arg("flash").arg("--elf").arg(self.dir.path().join("kernel.elf")).arg("--to").arg(self.card());
+        tool.arg("--keep").arg(self.dir.path().join("kept"));
         tool.args(arguments);
         tool
     }
 
     fn flash(&self, arguments: &[&str]) -> Done {
         Done::of(self.command(arguments).output().unwrap())
+    }
+
+    /// The image that is kept for `monitor`.
+    fn kept(&self) -> Vec<u8> {
+        fs::read(self.dir.path().join("kept/raspi4.elf")).unwrap_or_default()
     }
 
     fn put(&self, name: &str, text: &str) {
@@ -139,6 +145,25 @@ fn the_next_kernel() {
     assert_eq!(desk.names(), ["README-tophalf.txt", "config.txt", "kernel8.img"]);
     assert_eq!(desk.has("kernel8.img"), "another");
     assert!(done.out.contains("replaced\n") && done.out.contains("unchanged\n") && done.out.contains("removed"));
+}
+
+/// FL-08: the image on the card is kept, for its strings, though the user gave it; where that fails, the card is written none the less.
+#[test]
+fn the_image_is_kept() {
+    let desk = Desk::new(b"one");
+    assert_eq!((desk.flash(&["--dry-run"]).status, desk.kept()), (Some(0), vec![]));
+    for kernel in [&b"one"[..], b"another"] {
+        desk.take_kernel(kernel);
+        assert_eq!(desk.flash(&[]).status, Some(0));
+        assert_eq!(desk.kept(), elf(AARCH64, RASPI4, kernel));
+    }
+    fs::remove_dir_all(desk.dir.path().join("kept")).unwrap();
+    fs::write(desk.dir.path().join("kept"), "no folder").unwrap();
+    desk.take_kernel(b"third");
+    let done = desk.flash(&[]);
+    assert_eq!((done.status, desk.has("kernel8.img").as_str()), (Some(0), "third"), "{}", done.err);
+    assert!(done.out.contains("replaced\n"), "{}", done.out);
+    assert!(done.err.contains("the image is not kept: `monitor` needs `--elf "), "{}", done.err);
 }
 
 /// FL-03: a file that the tool did not write is named and stays; by force it is replaced and kept.

@@ -11,11 +11,13 @@ use crate::{
     },
     cli::FlashArgs,
     failure::Failure,
-    image::{kernel8, store},
+    image::{Image, kernel8, store},
+    project,
     say::{print, say},
 };
 use anyhow::{Context, Result};
 use serde::Serialize;
+use std::path::Path;
 
 /// Carries the command out.
 pub fn execute(args: &FlashArgs) -> Result<u8> {
@@ -33,9 +35,10 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     }
     if !args.dry_run && refused.is_ok() {
         write::carry_out(dir, &plan)?;
-        // A file that the user gave is not the tool's to remember.
-        if args.elf.is_none() {
-            store::keep_flashed(&image, Board::Raspi4.name())?;
+        // The card is written, whatever comes of this.
+        if let Err(error) = keep(args.keep.as_deref(), &image) {
+            let elf = image.elf.display();
+            say(format_args!("the image is not kept: `monitor` needs `--elf {elf}` ({error:#})"));
         }
     }
     if args.dry_run || refused.is_ok() {
@@ -47,6 +50,12 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     }
     advise(&plan, &firmware);
     Ok(0)
+}
+
+/// Keeps the image for `monitor`, one that the user gave, too: the strings of the card before would be wrong ones.
+fn keep(dir: Option<&Path>, image: &Image) -> Result<()> {
+    let dir = dir.map_or_else(project::flashed_dir, |dir| Ok(dir.to_owned()))?;
+    store::keep_flashed(&dir, image, Board::Raspi4.name())
 }
 
 /// Is something in the way that may not be touched?

@@ -5,6 +5,7 @@ use crate::{
     cli::MonitorArgs,
     failure::{FAILED, Failure, TIMED_OUT, USAGE},
     image::{Image, store},
+    project,
     say::say,
     serial::{
         monitor::{Ending, Monitor},
@@ -70,7 +71,7 @@ fn image(args: &MonitorArgs) -> Result<Option<Image>> {
         Some(elf) => Err(Failure::new(format!("there is no image {}", elf.display()))
             .hint("`cargo run -- image --board raspi4` builds one and prints where it is")
             .into()),
-        None => Ok(Some(store::flashed(BOARD)?)
+        None => Ok(Some(store::flashed(&project::flashed_dir()?, BOARD))
             .filter(|elf: &PathBuf| elf.is_file())
             .or(store::newest(BOARD)?)
             .map(|elf| Image { elf })),

@@ -50,24 +50,24 @@ fn keep_in(dir: &Path, bytes: &[u8], name: &str, extension: &str) -> Result<Path
     Ok(file)
 }
 
-/// Keeps the image that went onto a card for as long as no other does: its log may have to be decoded months later.
+/// Keeps in this folder the image that went onto a card for as long as no other does: its log may have to be decoded months later.
 ///
 /// # Errors
 /// It cannot be copied.
-pub fn keep_flashed(image: &Image, board: &str) -> Result<()> {
-    let (dir, elf) = (project::flashed_dir()?, flashed(board)?);
+pub fn keep_flashed(dir: &Path, image: &Image, board: &str) -> Result<()> {
+    let elf = flashed(dir, board);
     let half = elf.with_extension("half");
     let copy = || -> std::io::Result<()> {
-        fs::create_dir_all(&dir)?;
+        fs::create_dir_all(dir)?;
         fs::copy(&image.elf, &half)?;
         fs::rename(&half, &elf)
     };
     copy().with_context(|| format!("cannot write {}", elf.display()))
 }
 
-/// Where the image of a board's last card is, if there was one.
-pub fn flashed(board: &str) -> Result<PathBuf> {
-    Ok(project::flashed_dir()?.join(format!("{board}.elf")))
+/// Where in this folder the image of a board's last card is, if there was one.
+pub fn flashed(dir: &Path, board: &str) -> PathBuf {
+    dir.join(format!("{board}.elf"))
 }
 
 /// The image of a package that was made last, if any is kept.
