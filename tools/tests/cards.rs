@@ -250,12 +250,16 @@ fn a_write_that_ends_in_the_middle() {
     };
     assert_eq!(limited("").status, None, "not killed");
     assert_eq!(desk.has("kernel8.img"), "one");
+    assert!(desk.names().contains(&".kernel8.img.tophalf".into()), "nothing is left of it: {:?}", desk.names());
+    // What a flash with other options has left.
+    desk.put(".cmdline.txt.tophalf", "pi=");
+    desk.put(".config.txt.bak.tophalf", "arm_64");
     let done = limited("trap '' XFSZ;");
     assert_eq!(done.status, Some(1));
     assert!(done.err.contains("error: cannot write kernel8.img") && done.err.contains("hint: "), "{}", done.err);
-    assert_eq!((desk.has("kernel8.img").as_str(), desk.names()), ("one", before));
+    assert_eq!((desk.has("kernel8.img").as_str(), desk.names()), ("one", before.clone()));
     assert_eq!(desk.flash(&[]).status, Some(0));
-    assert_eq!(desk.has("kernel8.img").len(), 100_000);
+    assert_eq!((desk.has("kernel8.img").len(), desk.names()), (100_000, before));
 }
 
 /// FL-04: what is no card is refused with the next step.

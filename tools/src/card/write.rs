@@ -1,6 +1,10 @@
 //! How does a card get its files without ever having half a one? Each is written beside its place, read back, then renamed.
 
-use super::plan::{Action, Plan, Step};
+use super::{
+    content::{CMDLINE, CONFIG, KERNEL},
+    note,
+    plan::{Action, Plan, Step},
+};
 use crate::failure::Failure;
 use anyhow::Result;
 use std::{
@@ -8,6 +12,9 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
+
+/// What the name of a file beside its place ends with. It begins with a dot, and has the file's own name between.
+const STAGED: &str = ".tophalf";
 
 /// A file that is whole on the card, but not at its place yet. Dropped before, it goes.
 struct Staged {
@@ -18,8 +25,7 @@ struct Staged {
 impl Staged {
     /// Writes a file beside its place and reads it back.
     fn new(dir: &Path, name: &str, bytes: &[u8]) -> Result<Self> {
-        // Always the same name: what a card that was pulled has left is written over.
-        let staged = Self { path: dir.join(format!(".{name}.tophalf")), place: dir.join(name) };
+        let staged = Self { path: dir.join(format!(".{name}{STAGED}")), place: dir.join(name) };
         let write = || -> io::Result<Vec<u8>> {
             // Never through a link, which may lead away from the card.
             remove(&staged.path)?;
@@ -51,6 +57,24 @@ impl Drop for Staged {
         // It has a new name if all went well.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// What a card that was pulled has left beside the places of its files, and of their backups.
+fn leftovers(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let of = |name: &str| {
+        let name = name.strip_prefix('.')?.strip_suffix(STAGED)?;
+        let own = [note::NAME, KERNEL, CONFIG, CMDLINE].into_iter().find_map(|own| name.strip_prefix(own))?;
+        let number = own.strip_prefix(".bak").unwrap_or(own);
+        number.bytes().all(|byte| byte.is_ascii_digit()).then_some(())
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(of).is_some() && !entry.file_type()?.is_dir() {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
 }
 
 /// Removes a file that may be there. Of a link, the link.
@@ -95,7 +119,11 @@ pub fn check(dir: &Path) -> Result<()> {
 pub fn check_room(dir: &Path, plan: &Plan) -> Result<()> {
     // A file system that does not say is full when it is full.
     let Ok(space) = rustix::fs::statvfs(dir) else { return Ok(()) };
-    room(plan.room(space.f_frsize), space.f_bavail.saturating_mul(space.f_frsize))
+    let unit = space.f_frsize.max(1);
+    let size = |path: &PathBuf| fs::symlink_metadata(path).map_or(0, |metadata| metadata.len().div_ceil(unit) * unit);
+    // They go before anything is written.
+    let given_back: u64 = leftovers(dir).unwrap_or_default().iter().map(size).sum();
+    room(plan.room(unit), space.f_bavail.saturating_mul(unit).saturating_add(given_back))
 }
 
 fn room(needed: u64, free: u64) -> Result<()> {
@@ -112,6 +140,8 @@ fn room(needed: u64, free: u64) -> Result<()> {
 /// # Errors
 /// The card cannot be written, or does not keep what is written. Every file is whole then, old or new.
 pub fn carry_out(dir: &Path, plan: &Plan) -> Result<()> {
+    let left = leftovers(dir).and_then(|paths| paths.iter().try_for_each(|path| remove(path)));
+    left.map_err(|error| explain(error, "what it needs", dir))?;
     let (mut backups, mut files) = (Vec::new(), Vec::new());
     for Step { name, action, new, old } in &plan.steps {
         match action {
@@ -161,8 +191,7 @@ mod tests {
     use super::*;
     use crate::{
         card::{
-            content::{CMDLINE, CONFIG, Choices, KERNEL, files},
-            note,
+            content::{Choices, files},
             plan::look,
         },
         failure,
@@ -211,14 +240,19 @@ mod tests {
         assert_eq!(fs::read(dir.join(KERNEL)).unwrap(), b"one");
     }
 
-    /// FL-04: what a pulled card has left is written over.
+    /// FL-04: what a pulled card has left goes, also where this time nothing is written; what only looks like it stays.
     #[test]
     fn leftovers_go() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        fs::write(dir.join(".kernel8.img.tophalf"), "half a kernel, longer than the next one").unwrap();
+        for name in
+            ["kernel8.img", "cmdline.txt", "config.txt.bak", "README-tophalf.txt.bak12", "mine", "config.txt.bakery"]
+        {
+            fs::write(dir.join(format!(".{name}.tophalf")), "half a kernel, longer than the next one").unwrap();
+        }
         carry_out(dir, &planned(dir, b"whole", &Choices::default(), false)).unwrap();
-        assert_eq!((names(dir).len(), fs::read(dir.join(KERNEL)).unwrap()), (3, b"whole".to_vec()));
+        assert_eq!(names(dir), [".config.txt.bakery.tophalf", ".mine.tophalf", note::NAME, CONFIG, KERNEL]);
+        assert_eq!(fs::read(dir.join(KERNEL)).unwrap(), b"whole");
     }
 
     /// FL-03: a link under the name of a file that is being written is not followed.
