@@ -40,15 +40,15 @@ impl Staged {
             Ok(_) => Err(Failure::new(format!("{name} is not on the card as it was written"))
                 .hint("the card is worn out, or not as large as it says: try another one")
                 .into()),
-            Err(error) => Err(explain(error, name, dir)),
+            Err(error) => Err(explain(error, name, dir, UNTOUCHED)),
         }
     }
 
     /// Puts it at its place. What was there is gone only when this is there.
-    fn place(self) -> Result<()> {
+    fn place(self, state: &'static str) -> Result<()> {
         let name = self.place.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let dir = self.place.parent().unwrap_or(Path::new(".")).to_owned();
-        fs::rename(&self.path, &self.place).map_err(|error| explain(error, &name, &dir))
+        fs::rename(&self.path, &self.place).map_err(|error| explain(error, &name, &dir, state))
     }
 }
 
@@ -141,47 +141,62 @@ fn room(needed: u64, free: u64) -> Result<()> {
 /// The card cannot be written, or does not keep what is written. Every file is whole then, old or new.
 pub fn carry_out(dir: &Path, plan: &Plan) -> Result<()> {
     let left = leftovers(dir).and_then(|paths| paths.iter().try_for_each(|path| remove(path)));
-    left.map_err(|error| explain(error, "what it needs", dir))?;
-    let (mut backups, mut files) = (Vec::new(), Vec::new());
+    left.map_err(|error| explain(error, "what it needs", dir, UNTOUCHED))?;
+    let (mut backups, mut notes, mut files) = (Vec::new(), Vec::new(), Vec::new());
     for Step { name, action, new, old } in &plan.steps {
-        match action {
-            Action::BackUp(backup) => {
-                backups.push(Staged::new(dir, backup, old)?);
-                files.push(Staged::new(dir, name, new)?);
-            }
-            Action::Create | Action::Replace => files.push(Staged::new(dir, name, new)?),
-            Action::Same | Action::Remove | Action::Leave | Action::Foreign | Action::NoFile => {}
+        if let Action::BackUp(backup) = action {
+            backups.push(Staged::new(dir, backup, old)?);
+        }
+        if matches!(action, Action::BackUp(_) | Action::Create | Action::Replace) {
+            let kind = if *name == note::NAME { &mut notes } else { &mut files };
+            kind.push(Staged::new(dir, name, new)?);
         }
     }
     // All of it is on the card: from here on there is only renaming.
-    backups.into_iter().chain(files).try_for_each(Staged::place)?;
-    for name in plan.names(&Action::Remove) {
-        fs::remove_file(dir.join(name)).map_err(|error| explain(error, name, dir))?;
+    let mut state = UNTOUCHED;
+    // Each kind has to be there before the next is: a file must not have gone before its backup has its name, nor a new one have
+    // come of which no note knows.
+    for kind in [backups, notes, files] {
+        for staged in kind {
+            staged.place(state)?;
+            state = BEGUN;
+        }
+        sync(dir).map_err(|error| explain(error, "the folder", dir, state))?;
     }
+    for name in plan.names(&Action::Remove) {
+        fs::remove_file(dir.join(name)).map_err(|error| explain(error, name, dir, state))?;
+    }
+    sync(dir).map_err(|error| explain(error, "the folder", dir, state))
+}
+
+/// Writes a folder's names out.
+fn sync(dir: &Path) -> io::Result<()> {
     match File::open(dir).and_then(|folder| folder.sync_all()) {
         // Not every file system has folders that can be written out by themselves.
-        Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Err(explain(error, "the folder", dir))
-        }
+        Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Err(error),
         _ => Ok(()),
     }
 }
 
-/// What a failed write means, and what to do about it.
-fn explain(error: io::Error, name: &str, dir: &Path) -> anyhow::Error {
+/// How the card is when nothing has its new name yet.
+const UNTOUCHED: &str = "what was there before is as it was";
+/// How it is from then on.
+const BEGUN: &str = "some files are new already, each is whole: run it again";
+
+/// What a failed write means, how the card is now, and what to do about it.
+fn explain(error: io::Error, name: &str, dir: &Path, state: &str) -> anyhow::Error {
     let failure = Failure::new(format!("cannot write {name} to {}", dir.display()));
     let failure = match error.kind() {
         io::ErrorKind::PermissionDenied => failure.hint(format!(
             "mount the card so that you may write it (`mount -o uid=$(id -u)`), or see `ls -ld {}`",
             dir.display()
         )),
-        io::ErrorKind::ReadOnlyFilesystem => {
-            failure.hint("the card is mounted read-only: look at the switch at its side, or at `mount`")
-        }
+        io::ErrorKind::ReadOnlyFilesystem => failure
+            .hint(format!("the card is mounted read-only: look at the switch at its side, or at `mount`; {state}")),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            failure.hint("delete what is not needed there; what was there before is as it was")
+            failure.hint(format!("delete what is not needed there; {state}"))
         }
-        _ => failure.hint("was the card pulled? What was there before is as it was: plug it in and try again"),
+        _ => failure.hint(format!("was the card pulled? Plug it in and try again; {state}")),
     };
     failure.cause(error).into()
 }
@@ -240,6 +255,21 @@ mod tests {
         assert_eq!(fs::read(dir.join(KERNEL)).unwrap(), b"one");
     }
 
+    /// FL-04: how the card is after a failure is said as it is, before the first file is new and after.
+    #[test]
+    fn how_the_card_is_now() {
+        for (place, words) in [(note::NAME, UNTOUCHED), (CONFIG, BEGUN)] {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path();
+            let plan = planned(dir, b"kernel", &Choices::default(), false);
+            // It was free when the plan was made; no file can be put there.
+            fs::create_dir(dir.join(place)).unwrap();
+            let text = failure::explain(&carry_out(dir, &plan).unwrap_err()).0;
+            assert!(text.ends_with(words), "{text}");
+            assert!(names(dir).iter().all(|name| !name.ends_with(STAGED)));
+        }
+    }
+
     /// FL-04: what a pulled card has left goes, also where this time nothing is written; what only looks like it stays.
     #[test]
     fn leftovers_go() {
@@ -284,7 +314,7 @@ mod tests {
             (io::ErrorKind::StorageFull, "hint: delete what is not needed there"),
             (io::ErrorKind::Other, "hint: was the card pulled?"),
         ] {
-            let text = failure::explain(&explain(kind.into(), KERNEL, Path::new("/media/boot"))).0;
+            let text = failure::explain(&explain(kind.into(), KERNEL, Path::new("/media/boot"), UNTOUCHED)).0;
             assert!(
                 text.starts_with("error: cannot write kernel8.img to /media/boot\n") && text.contains(words),
                 "{text}"
