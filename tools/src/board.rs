@@ -2,6 +2,7 @@
 
 use crate::{
     failure::{Failure, USAGE},
+    qemu::machine::Gic,
     version::Version,
 };
 use clap::ValueEnum;
@@ -61,8 +62,8 @@ impl Board {
         }
     }
 
-    /// Refuses more CPUs than it has, and memory of another size than its own.
-    pub fn check(self, smp: u32, memory: Option<&str>) -> Result<(), Failure> {
+    /// Refuses more CPUs than it has, memory of another size than its own, and an interrupt controller that it does not have.
+    pub fn check(self, smp: u32, memory: Option<&str>, gic: Option<Gic>) -> Result<(), Failure> {
         let wrong = |what: String, hint: &str| Err(Failure::new(what).status(USAGE).hint(hint));
         match self {
             Self::Raspi4 if smp > self.cpus() => {
@@ -71,6 +72,10 @@ impl Board {
             Self::Raspi4 if memory.is_some() => wrong(
                 "QEMU's raspi4b always has 2 GiB of memory".to_owned(),
                 "leave `--memory` out, or say `--board virt`",
+            ),
+            Self::Raspi4 if gic == Some(Gic::V3) => wrong(
+                "a Raspberry Pi 4 has an interrupt controller of version 2, not 3".to_owned(),
+                "leave `--gic` out, or say `--board virt`",
             ),
             Self::Virt | Self::Raspi4 => Ok(()),
         }
@@ -94,7 +99,14 @@ mod tests {
 
     #[test]
     fn what_a_board_does_not_have() {
-        assert!(Board::Virt.check(8, Some("1G")).is_ok() && Board::Raspi4.check(4, None).is_ok());
-        assert!(Board::Raspi4.check(5, None).is_err() && Board::Raspi4.check(1, Some("2G")).is_err());
+        for gic in [None, Some(Gic::V2)] {
+            assert!(Board::Virt.check(8, Some("1G"), gic).is_ok() && Board::Raspi4.check(4, None, gic).is_ok());
+        }
+        assert!(Board::Virt.check(1, None, Some(Gic::V3)).is_ok());
+        for (smp, memory, gic) in [(5, None, None), (1, Some("2G"), None), (1, None, Some(Gic::V3))] {
+            let refusal = Board::Raspi4.check(smp, memory, gic).unwrap_err();
+            let (text, status) = crate::failure::explain(&refusal.into());
+            assert!(text.contains("\nhint: ") && status == USAGE, "{text}");
+        }
     }
 }

@@ -94,9 +94,9 @@ impl ModelArgs {
 /// What the machine has.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct GicArgs {
-    /// Version of the interrupt controller that QEMU's board has; images find out by themselves [default: 3]
-    #[arg(id = "gic", long = "gic", value_name = "VERSION", value_enum, hide_default_value = true, default_value_t)]
-    pub gic: Gic,
+    /// Version of the interrupt controller that QEMU's board has; images find out by themselves [default: 3; a Raspberry Pi has 2 and no other]
+    #[arg(id = "gic", long = "gic", value_name = "VERSION", value_enum)]
+    pub gic: Option<Gic>,
 }
 
 /// CPUs that an image can use (`MAX_CPUS` in `kernel/hw/src/smp.rs`).

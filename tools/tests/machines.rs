@@ -222,11 +222,15 @@ fn what_is_not_there_is_a_usage_error() {
         assert_eq!(done.status, Some(2));
         assert!(done.err.contains("raspi3") && done.err.contains("virt, raspi4"), "{}", done.err);
     }
-    for (arguments, why) in [(["--smp", "5"], "4 CPUs, not 5"), (["--memory", "1G"], "2 GiB")] {
+    for (arguments, why) in
+        [(["--smp", "5"], "4 CPUs, not 5"), (["--memory", "1G"], "2 GiB"), (["--gic", "3"], "version 2, not 3")]
+    {
         let done = Machine::new().run(&[["run", "--board", "raspi4"].as_slice(), &arguments].concat());
         assert_eq!(done.status, Some(2));
         assert!(done.err.contains(why), "{}", done.err);
     }
+    let done = Machine::new().run(&["test", "--board", "raspi4", "--gic", "3"]);
+    assert!(done.status == Some(2) && done.err.contains("version 2, not 3"), "{}", done.err);
     let done = Machine::new().run(&["run", "--smp", "9"]);
     assert_eq!(done.status, Some(2));
     assert!(done.err.contains("9 is not in 1..=8"), "{}", done.err);

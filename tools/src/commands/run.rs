@@ -22,7 +22,7 @@ const EXEC_LIMIT: Duration = Duration::from_secs(120);
 /// Carries the command out.
 pub fn execute(args: &RunArgs) -> Result<u8> {
     let board = args.board.board;
-    board.check(args.smp, args.memory.as_deref())?;
+    board.check(args.smp, args.memory.as_deref(), args.gic.gic)?;
     if board != Board::Virt {
         // That the QEMU here does not play it is better known before something is built for it.
         Qemu::ensure(board)?;
@@ -62,7 +62,7 @@ fn machine(args: &RunArgs, image: &Image) -> Machine {
     Machine {
         deterministic: args.icount,
         once: args.exec.is_some(),
-        gic: args.gic.gic,
+        gic: args.gic.gic.unwrap_or_default(),
         smp: args.smp,
         board: args.board.board,
         tree: args.dtb.clone().map_or(Tree::Made, Tree::File),

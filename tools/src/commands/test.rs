@@ -6,12 +6,14 @@ use std::process::Command;
 
 /// Carries the command out.
 pub fn execute(args: &TestArgs) -> Result<u8> {
+    // How many CPUs and how much memory is each test's to say.
+    args.board.board.check(1, None, args.gic.gic)?;
     // The cargo that runs this tool, so that the test runner is built by the same one.
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(project::root()?).args(["test", "--package", "tests", "--test", "target", "--"]);
     cargo.env(model::VARIABLE, args.model.chosen()?.name());
     cargo.env(board::VARIABLE, args.board.board.name());
-    cargo.env(GIC_VARIABLE, args.gic.gic.version());
+    cargo.env(GIC_VARIABLE, args.gic.gic.unwrap_or_default().version());
     cargo.args(&args.filter);
     cargo.args(args.exact.then_some("--exact")).args(args.list.then_some("--list"));
     let status = cargo.status().context("cannot start cargo")?;
