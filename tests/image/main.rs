@@ -15,6 +15,7 @@ use std::{
 use tests::{Said, live::Live, say, say_as};
 use tophalf::{
     bench::rows::Capture,
+    board::Board,
     image::{
         Image,
         build::{Recipe, build_aside},
@@ -22,7 +23,7 @@ use tophalf::{
         model::Model,
     },
     project,
-    qemu::{Bootargs, Console, Machine, boot::End},
+    qemu::{Bootargs, Console, Machine, Qemu, boot::End},
     suite::run::machine,
 };
 
@@ -64,6 +65,14 @@ fn main() -> ExitCode {
         Trial::test(name, move || run().map_err(|error| Failed::from(tophalf::failure::explain(&error).0)))
     };
     let mut all: Vec<Trial> = trials.iter().map(trial).collect();
+    // Before the trials, and before it is asked which boards there are: an installation may bring some. Listing installs nothing.
+    if !arguments.list
+        && let Err(error) = Qemu::ensure(Board::Virt)
+    {
+        let (text, status) = tophalf::failure::explain(&error);
+        eprintln!("{text}");
+        return ExitCode::from(status);
+    }
     // A board that this QEMU does not play: its trials are listed, with the reason, and not run.
     let missing = raspi4::missing();
     let kind = missing.clone().unwrap_or_default();
