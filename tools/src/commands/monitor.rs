@@ -11,7 +11,7 @@ use crate::{
         monitor::{Ending, Monitor},
         port::Port,
         ports,
-        screen::{Screen, Stamped, now},
+        screen::{Clock, Screen, now},
     },
     stream::Renderer,
 };
@@ -49,10 +49,10 @@ pub fn execute(args: &MonitorArgs) -> Result<u8> {
     if stdin().is_terminal() {
         say("Ctrl-A x leaves, Ctrl-A h shows more keys; all others, Ctrl-C too, go to the board");
     }
-    let mut screen = Screen::new(stdout(), stdout().is_terminal(), log);
+    let clock = args.timestamps.then_some(now as Clock);
+    let mut screen = Screen::new(stdout(), stdout().is_terminal(), log, clock);
     let limit = args.timeout.map(Duration::from_secs);
-    let clock = args.timestamps.then_some(now as fn() -> String);
-    let ending = Monitor { port, limit, raw }.run(open, &mut renderer, &mut Stamped::new(&mut screen, clock))?;
+    let ending = Monitor { port, limit, raw }.run(open, &mut renderer, &mut screen)?;
     // An output that is gone takes no line end either.
     let _ = screen.end_line();
     Ok(match ending {

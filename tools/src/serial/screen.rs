@@ -9,70 +9,75 @@ use std::{
 
 /// A screen, perhaps with a file that gets the same.
 pub struct Screen<W> {
-    shown: Inline<W>,
-    log: Option<Inline<File>>,
+    shown: Stamped<W>,
+    log: Option<Stamped<File>>,
+    clock: Option<Clock>,
 }
 
+/// Says what time it is.
+pub type Clock = fn() -> String;
+
 impl<W: Write> Screen<W> {
-    /// `terminal`: somebody looks at it. The file never gets the tool's own escapes.
-    pub fn new(out: W, terminal: bool, log: Option<File>) -> Self {
-        Self { shown: Inline::new(out, terminal), log: log.map(|file| Inline::new(file, false)) }
+    /// `terminal`: somebody looks at it. The file never gets the tool's own escapes. With a clock, each line begins with the time.
+    pub fn new(out: W, terminal: bool, log: Option<File>, clock: Option<Clock>) -> Self {
+        Self { shown: Stamped::new(out, terminal), log: log.map(|file| Stamped::new(file, false)), clock }
     }
 
     /// Ends a half-written line.
     pub fn end_line(&mut self) -> io::Result<()> {
-        self.shown.end_line()?;
-        self.log.as_mut().map_or(Ok(()), Inline::end_line)
+        self.shown.inline.end_line()?;
+        self.log.as_mut().map_or(Ok(()), |log| log.inline.end_line())
     }
 }
 
 impl<W: Write> Sink for Screen<W> {
     fn text(&mut self, text: &[u8]) -> io::Result<()> {
-        self.shown.text(text)?;
-        self.log.as_mut().map_or(Ok(()), |log| log.text(text))
+        // Both have the same time.
+        let stamp = self.clock.map(|clock| format!("[{}] ", clock()));
+        self.shown.text(text, stamp.as_deref())?;
+        self.log.as_mut().map_or(Ok(()), |log| log.text(text, stamp.as_deref()))
     }
 
     fn log(&mut self, line: &LogLine) -> io::Result<()> {
-        self.shown.log(line)?;
-        self.log.as_mut().map_or(Ok(()), |log| log.log(line))
+        // Before the kernel's own time, in columns with the other records.
+        let stamped = |clock: Clock| LogLine { time: format!("{} {:>11}", clock(), line.time), ..line.clone() };
+        let line = self.clock.map_or_else(|| line.clone(), stamped);
+        self.shown.log(&line)?;
+        self.log.as_mut().map_or(Ok(()), |log| log.log(&line))
     }
 }
 
-/// Puts the time before each line.
-pub struct Stamped<'a, S> {
-    sink: &'a mut S,
-    /// Says what time it is; `None`: no stamps.
-    clock: Option<fn() -> String>,
+/// An output whose lines may begin with a stamp. Where they begin differs: a record ends a half-written line in a file, and on a
+/// terminal it does not.
+struct Stamped<W> {
+    inline: Inline<W>,
     at_start: bool,
 }
 
-impl<'a, S> Stamped<'a, S> {
-    /// Stamps in front of a sink.
-    pub fn new(sink: &'a mut S, clock: Option<fn() -> String>) -> Self {
-        Self { sink, clock, at_start: true }
+impl<W: Write> Stamped<W> {
+    fn new(out: W, terminal: bool) -> Self {
+        Self { inline: Inline::new(out, terminal), at_start: true }
     }
-}
 
-impl<S: Sink> Sink for Stamped<'_, S> {
-    fn text(&mut self, text: &[u8]) -> io::Result<()> {
-        let Some(clock) = self.clock else { return self.sink.text(text) };
+    fn text(&mut self, text: &[u8], stamp: Option<&str>) -> io::Result<()> {
+        let Some(stamp) = stamp else { return self.inline.text(text) };
         let mut stamped = Vec::with_capacity(text.len());
         for &byte in text {
             // An empty line needs none, and a line end may be of two characters.
             if self.at_start && !b"\r\n".contains(&byte) {
-                stamped.extend_from_slice(format!("[{}] ", clock()).as_bytes());
+                stamped.extend_from_slice(stamp.as_bytes());
                 self.at_start = false;
             }
             stamped.push(byte);
             self.at_start |= byte == b'\n';
         }
-        self.sink.text(&stamped)
+        self.inline.text(&stamped)
     }
 
     fn log(&mut self, line: &LogLine) -> io::Result<()> {
-        let Some(clock) = self.clock else { return self.sink.log(line) };
-        // Before the kernel's own time, in columns with the other records.
-        self.sink.log(&LogLine { time: format!("{} {:>11}", clock(), line.time), ..line.clone() })
+        self.inline.log(line)?;
+        self.at_start |= self.inline.at_line_start();
+        Ok(())
     }
 }
 
@@ -91,10 +96,10 @@ fn time_of_day(since_1970: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn shown(clock: Option<fn() -> String>, terminal: bool, act: impl FnOnce(&mut dyn Sink)) -> String {
-        let mut screen = Screen::new(Vec::new(), terminal, None);
-        act(&mut Stamped::new(&mut screen, clock));
-        String::from_utf8(screen.shown.into_inner()).unwrap()
+    fn shown(clock: Option<Clock>, terminal: bool, act: impl FnOnce(&mut dyn Sink)) -> String {
+        let mut screen = Screen::new(Vec::new(), terminal, None, clock);
+        act(&mut screen);
+        String::from_utf8(screen.shown.inline.into_inner()).unwrap()
     }
 
     fn up() -> LogLine {
@@ -121,6 +126,17 @@ mod tests {
             sink.log(&up()).unwrap();
         });
         assert!(text.ends_with("INFO  up\x1b[0m\r\n[12:00] > i"), "{text:?}");
+    }
+
+    /// FL-11: what comes behind a record that has ended a half-typed line is a line of its own, with a stamp.
+    #[test]
+    fn in_a_file_the_other_half_has_a_stamp() {
+        let text = shown(Some(|| "12:00".into()), false, |sink| {
+            sink.text(b"tophalf> ").unwrap();
+            sink.log(&up()).unwrap();
+            sink.text(b"ps\r\nrow\r\n").unwrap();
+        });
+        assert_eq!(text, "[12:00] tophalf> \n[12:00         0.1] INFO  up\n[12:00] ps\r\n[12:00] row\r\n");
     }
 
     #[test]

@@ -27,9 +27,14 @@ impl<W: Write> Inline<W> {
         self.out
     }
 
+    /// Does what comes next begin a line?
+    pub fn at_line_start(&self) -> bool {
+        self.line.is_empty() && !self.too_long
+    }
+
     /// Ends a half-written line, so that the next program's words start at the left.
     pub fn end_line(&mut self) -> io::Result<()> {
-        if !self.line.is_empty() || self.too_long {
+        if !self.at_line_start() {
             self.line.clear();
             self.too_long = false;
             self.out.write_all(b"\r\n")?;
@@ -64,7 +69,7 @@ impl<W: Write> Sink for Inline<W> {
     }
 
     fn log(&mut self, line: &LogLine) -> io::Result<()> {
-        let half = !self.line.is_empty() || self.too_long;
+        let half = !self.at_line_start();
         if !self.terminal {
             if half {
                 self.line.clear();
