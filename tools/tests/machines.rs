@@ -212,6 +212,9 @@ fn raspi4_needs_a_newer_qemu_than_virt() {
         assert!(done.err.contains("8.2 is too old: 9.0 is needed for the board raspi4"), "{}", done.err);
         assert!(done.err.contains("-t bookworm-backports qemu-system-arm"), "{}", done.err);
     }
+    let done = machine.run(&["setup"]);
+    assert_eq!(done.status, Some(0), "{}", done.err);
+    assert!(done.err.contains("`--board raspi4` needs 9.0 or newer\n"), "{}", done.err);
     assert_eq!(machine.installed(), "");
 }
 

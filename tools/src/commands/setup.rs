@@ -18,5 +18,9 @@ pub fn execute() -> Result<u8> {
     let qemu = Qemu::ensure(Board::Virt)?;
     let uarts = if qemu.version >= WANTED { "" } else { " (one UART only; newer ones have a second)" };
     say(format_args!("QEMU:      {} {}{uarts}", qemu.path.display(), qemu.version));
+    let oldest = Board::Raspi4.oldest_qemu();
+    if qemu.version < oldest {
+        say(format_args!("           `--board raspi4` needs {oldest} or newer"));
+    }
     Ok(0)
 }

@@ -134,6 +134,7 @@ fn install(board: Board, found: Option<&Qemu>) -> Result<()> {
     };
     if install::find_program("apt-get").is_none() {
         let hint = match std::env::consts::OS {
+            "macos" if found.is_some() => "brew upgrade qemu".to_owned(),
             "macos" => "brew install qemu".to_owned(),
             _ => format!(
                 "install QEMU ≥ {oldest} for ARM64 with your system's package manager (https://www.qemu.org/download)"
@@ -142,10 +143,14 @@ fn install(board: Board, found: Option<&Qemu>) -> Result<()> {
         return Err(Failure::new(missing).hint(hint).into());
     }
     let mut facts = Facts::probe(oldest);
-    if install::no_install() {
-        return Err(install::by_hand(&missing, &install::commands(&foresee(&facts))).into());
+    let plan = foresee(&facts);
+    if plan.is_empty() {
+        return Err(none_new_enough(missing, &facts).into());
     }
-    let mut apt = Apt::new(&foresee(&facts))?;
+    if install::no_install() {
+        return Err(install::by_hand(&missing, &install::commands(&plan)).into());
+    }
+    let mut apt = Apt::new(&plan)?;
     say(format_args!("{missing}: installing the package {PACKAGE}, to run the kernel without a board"));
     while let Some(action) = next(&facts) {
         match &action {
@@ -183,12 +188,24 @@ fn install(board: Board, found: Option<&Qemu>) -> Result<()> {
             }
         }
     }
-    Err(Failure::new(format!("apt offers no {PACKAGE} ≥ {oldest}"))
-        .hint("check the network and apt's sources, then try again")
-        .into())
+    Err(none_new_enough(missing, &facts).into())
 }
 
-/// The commands that will probably be needed: as far as can be told without fetching the lists.
+/// Says what is left where apt has nothing that will do.
+fn none_new_enough(missing: String, facts: &Facts) -> Failure {
+    let oldest = facts.oldest;
+    match facts.policy.candidate {
+        Some(candidate) => Failure::new(format!("{missing}; apt offers {candidate}")).hint(format!(
+            "take a newer release of this system, or QEMU ≥ {oldest} from https://www.qemu.org/download; if apt's lists are old,\n\
+             `apt-get update` may find one"
+        )),
+        None => Failure::new(format!("{missing}; apt offers no {PACKAGE} ≥ {oldest}"))
+            .hint("check the network and apt's sources, then try again"),
+    }
+}
+
+/// The commands that will probably be needed, as far as can be told without fetching the lists; none where they would not help:
+/// a release that has too old a QEMU does not get another one.
 fn foresee(facts: &Facts) -> Vec<Action> {
     let mut facts = facts.clone();
     let mut plan = Vec::new();
@@ -205,7 +222,7 @@ fn foresee(facts: &Facts) -> Vec<Action> {
                 plan.extend([action, Action::Update]);
             }
             Action::Update => {
-                facts.policy.candidate = facts.policy.candidate.max(Some(facts.oldest));
+                facts.policy.candidate = facts.policy.candidate.or(Some(facts.oldest));
                 facts.fresh = true;
                 if facts.backports.is_none() {
                     plan.push(action);
@@ -213,8 +230,7 @@ fn foresee(facts: &Facts) -> Vec<Action> {
             }
         }
     }
-    plan.push(Action::install(&[PACKAGE]));
-    plan
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -299,6 +315,19 @@ mod tests {
     fn too_old_everywhere() {
         let policy = Policy { candidate: Some(Version::new(6, 2)), offers: vec![] };
         assert_eq!(next(&Facts { policy: policy.clone(), ..nothing() }), Some(Action::Update));
-        assert_eq!(next(&Facts { policy, fresh: true, ..nothing() }), None);
+        let facts = Facts { policy, ..nothing() };
+        assert_eq!(next(&Facts { fresh: true, ..facts.clone() }), None);
+        assert_eq!(foresee(&facts), []);
+    }
+
+    /// BU-05: Ubuntu 24.04 has 8.2, and no backports of Debian's: no command is named that would bring that again.
+    #[test]
+    fn a_release_that_is_too_old_for_a_board() {
+        let policy = Policy { candidate: Some(Version::new(8, 2)), offers: vec![offer(Version::new(8, 2), "noble")] };
+        let facts = Facts { oldest: Board::Raspi4.oldest_qemu(), policy, ..nothing() };
+        assert_eq!(foresee(&facts), []);
+        let text = crate::failure::explain(&none_new_enough("8.2 is too old".into(), &facts).into()).0;
+        assert!(text.contains("8.2 is too old; apt offers 8.2") && text.contains("qemu.org"), "{text}");
+        assert!(!text.contains("apt-get install"), "{text}");
     }
 }
