@@ -49,8 +49,9 @@ pub enum Command {
     Image(ImageArgs),
     /// Write the kernel, its settings and a note to a Raspberry Pi's card
     ///
-    /// Files that the tool did not write, or that were changed since, are never touched without --force. Each file appears
-    /// whole or not at all, and is read back. The Raspberry Pi's own firmware has to come from elsewhere: the note and the
+    /// Files that the tool did not write, or that were changed since, are never touched without --force; only its note,
+    /// README-tophalf.txt, is written anew each time, with whatever was added to it. Each file appears whole or not at all, and
+    /// is read back. The Raspberry Pi's own firmware has to come from elsewhere: the note and the
     /// command say which of its files are missing.
     Flash(FlashArgs),
     /// Talk to a board over its serial line

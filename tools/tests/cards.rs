@@ -140,8 +140,13 @@ fn the_next_kernel() {
     let desk = Desk::new(b"one");
     desk.flash(&["--bootargs", "pi=off"]);
     desk.take_kernel(b"another");
+    // The note is not a place for anybody else's words, and says so.
+    let note = desk.has("README-tophalf.txt");
+    assert!(note.contains("what is added to it\ngoes"), "{note}");
+    desk.put("README-tophalf.txt", &format!("{note}milk, eggs\n"));
     let done = desk.flash(&[]);
     assert_eq!(done.status, Some(0), "{}", done.err);
+    assert!(!desk.has("README-tophalf.txt").contains("milk"));
     assert_eq!(desk.names(), ["README-tophalf.txt", "config.txt", "kernel8.img"]);
     assert_eq!(desk.has("kernel8.img"), "another");
     assert!(done.out.contains("replaced\n") && done.out.contains("unchanged\n") && done.out.contains("removed"));

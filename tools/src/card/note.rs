@@ -45,8 +45,9 @@ impl Record {
 pub fn write(files: &[CardFile], before: &[(&str, &[u8])], firmware: &[bool]) -> Vec<u8> {
     let mut text = format!(
         "{FIRST_LINE}\n\n\
-         `cargo run -- flash` of Tophalf {} wrote these files, and writes this note anew each time. By the hashes it tells\n\
-         whether a file is still its own: one that is not, it replaces only with `--force`, and keeps a backup.\n\n",
+         `cargo run -- flash` of Tophalf {} wrote these files, and writes this note anew each time: what is added to it\n\
+         goes. By the hashes it tells whether a file is still its own: one that is not, it replaces only with `--force`,\n\
+         and keeps a backup.\n\n",
         env!("CARGO_PKG_VERSION")
     );
     let mut entry = |name: &str, bytes: &[u8], when: &str| {
