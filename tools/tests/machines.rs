@@ -241,6 +241,17 @@ fn what_is_not_there_is_a_usage_error() {
     assert_eq!(Machine::new().run(&["lab", "bogus"]).status, Some(2));
 }
 
+/// An image that is not there is told with the way to one, before anything is asked for.
+#[test]
+fn an_image_that_is_not_there() {
+    for arguments in [["run", "--elf", "/nonexistent"].as_slice(), &["flash", "--to", "/", "--elf", "/nonexistent"]] {
+        let done = Machine::new().run(arguments);
+        assert_eq!(done.status, Some(1));
+        let words = "error: there is no image /nonexistent\nhint: `cargo run -- image --board ";
+        assert!(done.err.starts_with(words), "{}", done.err);
+    }
+}
+
 #[test]
 fn labs_are_listed_without_any_toolchain() {
     let done = Machine::new().run(&["lab"]);

@@ -423,6 +423,11 @@ fn ports_that_are_none() {
     let (status, words) = refused(&mut desk.monitor(&["--elf", "/nonexistent"]));
     assert_eq!(status, Some(1));
     assert!(words.starts_with("error: there is no image /nonexistent\nhint: "), "{words}");
+    for option in ["--log", "--raw"] {
+        let (status, words) = refused(&mut desk.monitor(&[option, "/nonexistent/file"]));
+        assert_eq!(status, Some(1));
+        assert!(words.starts_with("error: cannot write /nonexistent/file\n") && words.contains("\nhint: "), "{words}");
+    }
 }
 
 /// FL-07: a port has one reader.

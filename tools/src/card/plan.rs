@@ -4,7 +4,8 @@ use super::{
     content::{CMDLINE, CardFile},
     note::{self, Record},
 };
-use anyhow::{Context, Result};
+use crate::failure::Failure;
+use anyhow::Result;
 use std::{fs, io, path::Path};
 
 /// What has a name on the card.
@@ -72,7 +73,14 @@ pub fn look(dir: &Path, name: &str) -> Result<There> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(There::Nothing),
         Err(error) => Err(error),
     };
-    looked.with_context(|| format!("cannot read {}", path.display()))
+    Ok(looked.map_err(|error| unreadable(&path, error))?)
+}
+
+/// Says that the card cannot be read, and what to do.
+pub fn unreadable(path: &Path, error: io::Error) -> Failure {
+    Failure::new(format!("cannot read {}", path.display())).cause(error).hint(
+        "was the card pulled? Plug it in and try again; or mount it so that you may read it (`mount -o uid=$(id -u)`)",
+    )
 }
 
 impl Plan {
@@ -277,6 +285,15 @@ mod tests {
             assert_eq!(look(dir, name).unwrap(), There::Other, "{name}");
         }
         assert_eq!(free_name(KERNEL, |name| look(dir, name)).unwrap(), "kernel8.img.bak2");
+    }
+
+    /// What cannot be looked at is told with the next step.
+    #[test]
+    fn what_cannot_be_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // No folder, so nothing can be in it.
+        let text = crate::failure::explain(&look(file.path(), KERNEL).unwrap_err()).0;
+        assert!(text.contains("cannot read ") && text.contains("\nhint: was the card pulled?"), "{text}");
     }
 
     /// FL-04: old and new are on the card at once, in whole units.

@@ -6,7 +6,7 @@ use crate::{
     card::{
         content::{Choices, files},
         firmware,
-        plan::{Action, Plan, Step, look},
+        plan::{Action, Plan, Step, look, unreadable},
         write,
     },
     cli::FlashArgs,
@@ -15,7 +15,7 @@ use crate::{
     project,
     say::{print, say},
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     write::check(dir)?;
     let image = image(args.elf.as_deref(), Board::Raspi4, &args.model, &args.features)?;
     let choices = Choices { bootargs: args.bootargs.to_string(), firmware_log: args.firmware_log };
-    let firmware = firmware::present(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let firmware = firmware::present(dir).map_err(|error| unreadable(dir, error))?;
     let files = files(kernel8::kernel8(&image)?, &choices);
     let plan = Plan::new(&files, &firmware, args.force, |name| look(dir, name))?;
     let refused = refused(&plan);

@@ -65,11 +65,17 @@ pub fn status(ending: Ending, limit: Option<Duration>) -> u8 {
     }
 }
 
+/// Says that there is no such image, and how to get one.
+fn no_image(elf: &Path, board: Board) -> Failure {
+    Failure::new(format!("there is no image {}", elf.display()))
+        .hint(format!("`cargo run -- image --board {}` builds one and prints where it is", board.name()))
+}
+
 /// The image that was asked for: this file, or one that is built.
 fn image(elf: Option<&Path>, board: Board, model: &ModelArgs, features: &[String]) -> Result<Image> {
     match elf {
         Some(elf) if elf.is_file() => Ok(Image { elf: elf.to_owned() }),
-        Some(elf) => Err(Failure::new(format!("there is no file {}", elf.display())).into()),
+        Some(elf) => Err(no_image(elf, board).into()),
         None => {
             let model = Model::chosen(&model.models, features)?;
             // The model's own is the recipe's to add.

@@ -1,5 +1,6 @@
 //! `monitor`: what does a board say, and how does a user answer?
 
+use super::no_image;
 use crate::{
     board::Board,
     cli::MonitorArgs,
@@ -15,7 +16,7 @@ use crate::{
     },
     stream::Renderer,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::{
     fs::File,
     io::{IsTerminal, stdin, stdout},
@@ -68,9 +69,7 @@ pub fn execute(args: &MonitorArgs) -> Result<u8> {
 fn image(args: &MonitorArgs) -> Result<Option<Image>> {
     match &args.elf {
         Some(elf) if elf.is_file() => Ok(Some(Image { elf: elf.clone() })),
-        Some(elf) => Err(Failure::new(format!("there is no image {}", elf.display()))
-            .hint("`cargo run -- image --board raspi4` builds one and prints where it is")
-            .into()),
+        Some(elf) => Err(no_image(elf, Board::Raspi4).into()),
         None => Ok(Some(store::flashed(&project::flashed_dir()?, BOARD))
             .filter(|elf: &PathBuf| elf.is_file())
             .or(store::newest(BOARD)?)
@@ -82,7 +81,11 @@ fn image(args: &MonitorArgs) -> Result<Option<Image>> {
 fn appended(path: Option<&Path>) -> Result<Option<File>> {
     let open = |path: &Path| {
         let file = File::options().append(true).create(true).open(path);
-        file.with_context(|| format!("cannot write {}", path.display()))
+        file.map_err(|error| {
+            Failure::new(format!("cannot write {}", path.display()))
+                .cause(error)
+                .hint("name a file that you may write, in a folder that is there")
+        })
     };
-    path.map(open).transpose()
+    Ok(path.map(open).transpose()?)
 }

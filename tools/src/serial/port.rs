@@ -68,7 +68,7 @@ impl Port {
     }
 
     fn configure(&self, file: &File) -> Result<(), Refusal> {
-        let mut mode = termios::tcgetattr(file).map_err(|error| Refusal::Other(error.into()))?;
+        let mut mode = termios::tcgetattr(file).map_err(|error| Refusal::of(error.into()))?;
         mode.make_raw();
         mode.control_modes -= ControlModes::CSIZE | ControlModes::PARENB | ControlModes::CSTOPB | ControlModes::CRTSCTS;
         mode.control_modes |= ControlModes::CS8 | ControlModes::CREAD | ControlModes::CLOCAL;
@@ -76,9 +76,9 @@ impl Port {
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
         let set = mode.set_speed(self.baud).and_then(|()| termios::tcsetattr(file, OptionalActions::Now, &mode));
-        set.map_err(|error| Refusal::Baud(error.into()))?;
+        set.map_err(Refusal::of_setting)?;
         // A driver may take the nearest rate that it has.
-        let now = termios::tcgetattr(file).map_err(|error| Refusal::Other(error.into()))?;
+        let now = termios::tcgetattr(file).map_err(|error| Refusal::of(error.into()))?;
         match now.output_speed() == self.baud {
             true => Ok(()),
             false => Err(Refusal::Baud(io::Error::other(format!("it says {} instead", now.output_speed())))),
@@ -103,6 +103,11 @@ impl Refusal {
         }
     }
 
+    /// Why the line cannot be set: the rate is the only setting that a driver may not have.
+    fn of_setting(error: rustix::io::Errno) -> Self {
+        if error == rustix::io::Errno::INVAL { Self::Baud(error.into()) } else { Self::of(error.into()) }
+    }
+
     /// The failure for a user who wants this port, with what to do.
     pub fn explain(self, port: &Path) -> Failure {
         let port = port.display();
@@ -122,7 +127,41 @@ impl Refusal {
             Self::Baud(error) => Failure::new(format!("{port} cannot be set to that baud rate"))
                 .cause(error)
                 .hint("the kernel speaks 115200, the default"),
-            Self::Other(error) => Failure::new(format!("cannot use {port}")).cause(error),
+            Self::Other(error) => Failure::new(format!("cannot use {port}"))
+                .cause(error)
+                .hint("pull the adapter, plug it in again and try once more; on Linux `dmesg` says what became of it"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure;
+    use rustix::io::Errno;
+
+    /// FL-07: an adapter that is pulled while its line is being set is not blamed on the rate.
+    #[test]
+    fn what_kept_a_line_from_being_set() {
+        assert!(matches!(Refusal::of_setting(Errno::INVAL), Refusal::Baud(_)));
+        assert!(matches!(Refusal::of_setting(Errno::IO), Refusal::Missing(_)));
+        assert!(matches!(Refusal::of_setting(Errno::PERM), Refusal::Forbidden(_)));
+    }
+
+    /// FL-07: each refusal has a next step.
+    #[test]
+    fn each_refusal_has_a_next_step() {
+        let error = || io::Error::other("why");
+        for refusal in [
+            Refusal::Missing(error()),
+            Refusal::Forbidden(error()),
+            Refusal::Busy,
+            Refusal::NotAPort,
+            Refusal::Baud(error()),
+            Refusal::Other(error()),
+        ] {
+            let (text, status) = failure::explain(&refusal.explain(Path::new("/dev/ttyUSB0")).into());
+            assert!(text.contains("/dev/ttyUSB0") && text.contains("\nhint: ") && status == failure::FAILED, "{text}");
         }
     }
 }
