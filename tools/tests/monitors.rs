@@ -247,13 +247,14 @@ fn an_image_without_strings() {
 fn piped_input_arrives() {
     let desk = Desk::new();
     let mut board = desk.plug();
-    let input: Vec<u8> = (0..=255).collect();
-    fs::write(desk.path("input"), &input).unwrap();
     let mut tool = desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]);
-    let mut watch = Watch::start(tool.stdin(File::open(desk.path("input")).unwrap()));
+    let mut watch = Watch::start(tool.stdin(Stdio::piped()));
+    // Before the input ends: from then on the board's silence is timed.
+    board.says(b"tophalf> ");
+    watch.out.wait_for("tophalf> ");
+    let input: Vec<u8> = (0..=255).collect();
+    watch.child.stdin.take().unwrap().write_all(&input).unwrap();
     assert_eq!(board.hears(input.len()), input);
-    board.says(b"done\r\n");
-    watch.out.wait_for("done\r\n");
     assert_eq!(watch.child.wait().unwrap().code(), Some(0));
 }
 
