@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -218,6 +219,13 @@ fn a_dry_run() {
     assert!(done.out.contains("kernel8.img                6 bytes  new\n"), "{}", done.out);
     assert!(done.err.contains("nothing was written"), "{}", done.err);
     assert!(desk.names().is_empty());
+    // Root may write there all the same.
+    fs::set_permissions(desk.card(), fs::Permissions::from_mode(0o555)).unwrap();
+    let dry = desk.flash(&["--dry-run"]);
+    let done = desk.flash(&[]);
+    assert_eq!(dry.status, done.status, "{}{}", dry.err, done.err);
+    fs::set_permissions(desk.card(), fs::Permissions::from_mode(0o755)).unwrap();
+    desk.names().iter().for_each(|name| fs::remove_file(desk.card().join(name)).unwrap());
     desk.put("config.txt", "mine");
     let done = desk.flash(&["--dry-run"]);
     assert_eq!(done.status, Some(1));

@@ -22,6 +22,7 @@ fn two_models_at_once() {
         (&["bench", "--model", "rtb", "--model", "none"], "rtb and none"),
         (&["lab", "lock-chain", "--model", "rtb", "--model", "none"], "rtb and none"),
         (&["image", "--model", "rt", "--model", "none"], "rt and none"),
+        (&["flash", "--to", "/", "--model", "rt", "--model", "none"], "rt and none"),
     ] {
         let (status, said) = refused(arguments);
         assert_eq!(status, Some(2), "{arguments:?}: {said}");

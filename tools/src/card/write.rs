@@ -112,6 +112,18 @@ pub fn check(dir: &Path) -> Result<()> {
     }
 }
 
+/// May this user write there, if the plan has anything to write? Found out without writing, for who only wants to see the plan.
+///
+/// # Errors
+/// He may not, with what to do.
+pub fn check_allowed(dir: &Path, plan: &Plan) -> Result<()> {
+    let writes =
+        |step: &Step| matches!(step.action, Action::Create | Action::Replace | Action::BackUp(_) | Action::Remove);
+    let Some(step) = plan.steps.iter().find(|step| writes(step)) else { return Ok(()) };
+    let access = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    access.map_err(|error| explain(error.into(), step.name, dir, UNTOUCHED))
+}
+
 /// Is there room for everything that is written before anything is given back?
 ///
 /// # Errors
@@ -295,6 +307,21 @@ mod tests {
         carry_out(dir, &planned(dir, b"kernel", &Choices::default(), false)).unwrap();
         assert_eq!(fs::read(&elsewhere).unwrap(), b"mine");
         assert!(fs::symlink_metadata(dir.join(KERNEL)).unwrap().is_file());
+    }
+
+    /// FL-04, FL-06: a card that cannot be written is known before anything is tried, if there is something to write.
+    #[test]
+    fn what_may_be_written() {
+        // Nobody, not even root, may write through a file.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let plan = planned(dir.path(), b"kernel", &Choices::default(), false);
+        assert!(check_allowed(dir.path(), &plan).is_ok());
+        let text = failure::explain(&check_allowed(&file.path().join("card"), &plan).unwrap_err()).0;
+        assert!(text.starts_with("error: cannot write README-tophalf.txt to ") && text.contains("hint: "), "{text}");
+        carry_out(dir.path(), &plan).unwrap();
+        let same = planned(dir.path(), b"kernel", &Choices::default(), false);
+        assert!(check_allowed(&file.path().join("card"), &same).is_ok());
     }
 
     /// FL-04: too full a card is refused with the figures.

@@ -31,6 +31,7 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     let plan = Plan::new(&files, &firmware, args.force, |name| look(dir, name))?;
     let refused = refused(&plan);
     if refused.is_ok() {
+        write::check_allowed(dir, &plan)?;
         write::check_room(dir, &plan)?;
     }
     if !args.dry_run && refused.is_ok() {
