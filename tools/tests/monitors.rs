@@ -443,6 +443,20 @@ fn a_port_in_use() {
     drop(watch);
 }
 
+/// FL-07: afterwards the port is everybody's again, also where a program has had it open all the time. (Root may open it anyhow.)
+#[test]
+fn a_port_is_given_back() {
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let _other = File::open(desk.path("port")).unwrap();
+    let mut watch = desk.watch(&[]);
+    board.says(b"tophalf> ");
+    watch.out.wait_for("tophalf> ");
+    assert_eq!(watch.end().0, Some(128 + 15));
+    let open = File::open(desk.path("port"));
+    assert!(open.is_ok(), "{open:?}");
+}
+
 /// FL-12: a time that was asked for ends it, with a status of its own.
 #[test]
 fn the_time_is_over() {

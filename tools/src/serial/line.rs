@@ -95,12 +95,32 @@ impl Write for Keyboard {
 }
 
 impl Keyboard {
+    /// Gives the port back to others when the answer is dropped: a program that had it open before keeps it from being closed,
+    /// and with that exclusive.
+    pub fn lease(&self) -> Lease {
+        Lease { shared: self.shared.clone() }
+    }
+
     fn wait(&self) -> Option<Arc<File>> {
         let mut file = self.shared.file();
         while file.is_none() && self.absent == Absent::Wait {
             file = self.shared.opened.wait(file).unwrap_or_else(PoisonError::into_inner);
         }
         file.clone()
+    }
+}
+
+/// For as long as this is there, nobody else opens the port.
+pub struct Lease {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(file) = &*self.shared.file() {
+            // A port that is gone is nobody's.
+            let _ = rustix::termios::ioctl_tiocnxcl(file);
+        }
     }
 }
 

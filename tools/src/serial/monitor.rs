@@ -82,6 +82,7 @@ impl Monitor {
         let _raw = terminal.then(RawTerminal::enter);
         let absent = if terminal { Absent::Drop } else { Absent::Wait };
         let keyboard = line::follow(self.port.clone(), open, absent, events.clone());
+        let _lease = keyboard.lease();
         if terminal {
             input::forward_terminal(keyboard, move |key| events.send(Event::Key(key)).is_ok());
         } else {

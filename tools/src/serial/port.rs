@@ -41,6 +41,7 @@ pub enum Refusal {
 
 impl Port {
     /// Opens it. While it is open nobody else can, whether by this tool (`flock`) or by any (`TIOCEXCL`, which does not stop root).
+    /// Who has had it open before, and neither locked it nor made it exclusive, is not noticed, and goes on.
     ///
     /// # Errors
     /// As [`Refusal`] says.
