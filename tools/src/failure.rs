@@ -18,6 +18,11 @@ pub const USAGE: u8 = 2;
 /// Exit status of a run that the watchdog ended, as `timeout(1)` has it.
 pub const TIMED_OUT: u8 = 124;
 
+/// Exit status of a run that a signal ended, as a shell reports it.
+pub fn by_signal(signal: i32) -> u8 {
+    128_u8.saturating_add(u8::try_from(signal).unwrap_or(0))
+}
+
 impl Failure {
     /// A failure with exit status 1 and no hint yet.
     pub fn new(what: impl Into<String>) -> Self {

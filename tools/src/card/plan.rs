@@ -15,7 +15,8 @@ pub enum There {
     Nothing,
     /// A file with this content.
     File(Vec<u8>),
-    /// A folder, a link, or what else is no file.
+    /// A folder, a link, or what else is no file; or a file whose name differs in the case of letters, of which a card takes no
+    /// notice, but a folder may.
     Other,
 }
 
@@ -70,7 +71,12 @@ pub fn look(dir: &Path, name: &str) -> Result<There> {
     let looked = match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => fs::read(&path).map(There::File),
         Ok(_) => Ok(There::Other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(There::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(dir).and_then(|mut entries| {
+            let same = entries.try_fold(false, |same, entry| {
+                Ok::<_, io::Error>(same | entry?.file_name().eq_ignore_ascii_case(name))
+            });
+            Ok(if same? { There::Other } else { There::Nothing })
+        }),
         Err(error) => Err(error),
     };
     Ok(looked.map_err(|error| unreadable(&path, error))?)
@@ -284,6 +290,19 @@ mod tests {
             std::os::unix::fs::symlink(to, dir.join(name)).unwrap();
             assert_eq!(look(dir, name).unwrap(), There::Other, "{name}");
         }
+        assert_eq!(free_name(KERNEL, |name| look(dir, name)).unwrap(), "kernel8.img.bak2");
+    }
+
+    /// FL-03: the same name in another case is one name on a card, and in the way in a folder that tells them apart.
+    #[test]
+    fn another_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        for name in ["CONFIG.TXT", "Kernel8.img.bak"] {
+            fs::write(dir.join(name), "mine").unwrap();
+        }
+        assert_ne!(look(dir, CONFIG).unwrap(), There::Nothing);
+        assert_eq!(look(dir, KERNEL).unwrap(), There::Nothing);
         assert_eq!(free_name(KERNEL, |name| look(dir, name)).unwrap(), "kernel8.img.bak2");
     }
 

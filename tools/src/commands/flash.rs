@@ -27,7 +27,7 @@ pub fn execute(args: &FlashArgs) -> Result<u8> {
     let image = image(args.elf.as_deref(), Board::Raspi4, &args.model, &args.features)?;
     let choices = Choices { bootargs: args.bootargs.to_string(), firmware_log: args.firmware_log };
     let firmware = firmware::present(dir).map_err(|error| unreadable(dir, error))?;
-    let files = files(kernel8::kernel8(&image)?, &choices);
+    let files = files(kernel8::bytes(&image)?, &choices);
     let plan = Plan::new(&files, &firmware, args.force, |name| look(dir, name))?;
     let refused = refused(&plan);
     if refused.is_ok() {
@@ -63,9 +63,12 @@ fn keep(dir: Option<&Path>, image: &Image) -> Result<()> {
 fn refused(plan: &Plan) -> Result<()> {
     let folders = plan.names(&Action::NoFile);
     if !folders.is_empty() {
-        return Err(Failure::new(format!("on the card these names are no files: {}", folders.join(", ")))
-            .hint("rename or remove them; nothing was written")
-            .into());
+        return Err(Failure::new(format!(
+            "on the card these names are no files, or written in another case: {}",
+            folders.join(", ")
+        ))
+        .hint("rename or remove them; nothing was written")
+        .into());
     }
     let foreign = plan.names(&Action::Foreign);
     if foreign.is_empty() {
@@ -106,7 +109,7 @@ fn what(step: &Step) -> String {
         Action::Remove => "removed: no boot arguments are given".into(),
         Action::Leave => "left alone: not this tool's".into(),
         Action::Foreign => "in the way: not this tool's, or changed since".into(),
-        Action::NoFile => "in the way: not a file".into(),
+        Action::NoFile => "in the way: not a file, or its name is written in another case".into(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     board::Board,
     cli::{Cli, Command, ModelArgs, RunArgs},
     console::Ending,
-    failure::{FAILED, Failure, TIMED_OUT},
+    failure::{FAILED, Failure, TIMED_OUT, by_signal},
     image::{
         Image,
         build::{Recipe, build_recipe},
@@ -60,8 +60,7 @@ pub fn status(ending: Ending, limit: Option<Duration>) -> u8 {
         }
         Ending::Left | Ending::Quiet => 0,
         Ending::OutputGone => FAILED,
-        // As a shell reports a program that a signal ended.
-        Ending::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+        Ending::Signal(signal) => by_signal(signal),
     }
 }
 

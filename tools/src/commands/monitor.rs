@@ -4,7 +4,7 @@ use super::no_image;
 use crate::{
     board::Board,
     cli::MonitorArgs,
-    failure::{FAILED, Failure, TIMED_OUT, USAGE},
+    failure::{FAILED, Failure, TIMED_OUT, USAGE, by_signal},
     image::{Image, store},
     project,
     say::say,
@@ -59,8 +59,7 @@ pub fn execute(args: &MonitorArgs) -> Result<u8> {
     Ok(match ending {
         Ending::Left | Ending::Quiet => 0,
         Ending::TimedOut => TIMED_OUT,
-        // As a shell reports a program that a signal ended.
-        Ending::Signal(signal) => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+        Ending::Signal(signal) => by_signal(signal),
         Ending::OutputGone => FAILED,
     })
 }

@@ -86,10 +86,11 @@ fn read(mut take: impl FnMut(&[u8]) -> bool) -> bool {
     }
 }
 
-/// Writes all that comes; `None` if the machine ended before.
+/// Writes all that comes, and waits until it is gone; `None` if the machine ended before.
 fn write<W: Write>(chunks: impl IntoIterator<Item = Vec<u8>>, mut machine: W) -> Option<W> {
     for chunk in chunks {
-        machine.write_all(&chunk).and_then(|()| machine.flush()).ok()?;
+        machine.write_all(&chunk).ok()?;
     }
+    machine.flush().ok()?;
     Some(machine)
 }

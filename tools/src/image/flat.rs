@@ -20,7 +20,7 @@ pub fn binary(image: &Image) -> Result<Vec<u8>> {
 }
 
 /// The file that a Raspberry Pi's firmware, or QEMU in its place, loads: `kernel8.img`, kept under its content's hash.
-pub fn kernel8(image: &Image) -> Result<PathBuf> {
+pub fn kernel8_file(image: &Image) -> Result<PathBuf> {
     store::keep_bytes(&binary(image)?, "kernel8", "img")
 }
 

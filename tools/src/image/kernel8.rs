@@ -9,7 +9,7 @@ use object::{Architecture, Object, ObjectSegment};
 ///
 /// # Errors
 /// The image cannot be read, or is for another machine: the board would stay dark, without a word.
-pub fn kernel8(image: &Image) -> Result<Vec<u8>> {
+pub fn bytes(image: &Image) -> Result<Vec<u8>> {
     let elf = std::fs::read(&image.elf).with_context(|| format!("cannot read {}", image.elf.display()))?;
     let wrong = |what: String| {
         Failure::new(format!("{} is not an image for a Raspberry Pi 4: {what}", image.elf.display()))

@@ -141,7 +141,7 @@ impl Machine {
             }
             Board::Raspi4 => {
                 // As the firmware loads it: the flat image. An ELF file would be entered at EL3, on four CPUs at once.
-                command.args(["-M", "raspi4b", "-kernel"]).arg(flat::kernel8(&self.image)?);
+                command.args(["-M", "raspi4b", "-kernel"]).arg(flat::kernel8_file(&self.image)?);
             }
         }
         match (&self.tree, self.board) {

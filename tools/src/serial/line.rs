@@ -89,7 +89,11 @@ impl Write for Keyboard {
         }
     }
 
+    /// Waits until the line has sent what its driver has: at 300 baud that takes minutes.
     fn flush(&mut self) -> io::Result<()> {
+        let file = self.shared.file().clone();
+        // Where it is gone nothing is left to be sent.
+        let _ = file.map(|file| rustix::termios::tcdrain(&*file));
         Ok(())
     }
 }
