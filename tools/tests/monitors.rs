@@ -15,7 +15,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     os::{
         fd::OwnedFd,
-        unix::{ffi::OsStringExt, fs::symlink},
+        unix::{ffi::OsStringExt, fs::symlink, process::ExitStatusExt},
     },
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -464,6 +464,40 @@ fn the_time_is_over() {
     let _board = desk.plug();
     let mut watch = desk.watch(&["--timeout", "1"]);
     assert_eq!(watch.child.wait().unwrap().code(), Some(124));
+}
+
+/// FL-12: where nobody reads what is shown, the first signal is not heard, and the second one ends it.
+#[test]
+fn nobody_reads() {
+    /// More than a pipe and a pseudo-terminal take.
+    const MUCH: usize = 512 * 1024;
+    let desk = Desk::new();
+    let mut board = desk.plug();
+    let mut child = desk.monitor(&["--elf", env!("CARGO_BIN_EXE_tophalf")]).stderr(Stdio::null()).spawn().unwrap();
+    let limit = Instant::now() + PATIENCE;
+    let mut said = 0;
+    while said < MUCH {
+        match board.line.write(&[b'x'; 4096]) {
+            Ok(count) => said += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(Instant::now() < limit, "it took only {said} bytes");
+    }
+    // Two that come at once are one.
+    let status = loop {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > limit {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+    };
+    assert_eq!(status.signal(), Some(15));
 }
 
 /// The speed that was asked for is set, 115200 without a word.

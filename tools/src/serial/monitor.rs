@@ -16,12 +16,17 @@ use crate::{
 use anyhow::{Context, Result};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
     iterator::Signals,
 };
 use std::{
     fs::File,
     io::{self, IsTerminal, Write, stdin},
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -58,6 +63,9 @@ impl From<News> for Event {
 /// How much output may wait for a slow screen; a serial line does not wait, its driver has a buffer of its own.
 const OUTPUT_CHUNKS: usize = 1024;
 
+/// What ends it from outside.
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
 /// A board, watched.
 pub struct Monitor {
     /// Its line.
@@ -76,7 +84,17 @@ impl Monitor {
     pub fn run(&mut self, open: File, renderer: &mut Renderer, sink: &mut impl Sink) -> Result<Ending> {
         let (events, waiting) = sync_channel(OUTPUT_CHUNKS);
         let terminal = stdin().is_terminal();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
+        let mut signals = Signals::new(SIGNALS).context("cannot catch signals")?;
+        if !terminal {
+            // The loop may be waiting for a reader of its output, and hear of no signal: the second one ends the tool as if
+            // nobody caught it. Not with a terminal, which would stay raw.
+            let caught = Arc::new(AtomicBool::new(false));
+            for signal in SIGNALS {
+                let armed = flag::register_conditional_default(signal, caught.clone());
+                // Behind it, so that the first one only arms.
+                armed.and_then(|_| flag::register(signal, caught.clone())).context("cannot catch signals")?;
+            }
+        }
         let sender = events.clone();
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Event::Signal(signal))));
         let _raw = terminal.then(RawTerminal::enter);
