@@ -396,6 +396,51 @@ fn rc_12_2_a_thread_of_callbacks_can_be_moved(cx: &mut ThreadCx) {
 }
 test!(rc_12_2_a_thread_of_callbacks_can_be_moved, smp(4), bootargs("rcu_nocbs=1-3"));
 
+/// RC-12.4: a flood of offloaded callbacks from its CPU makes a periodic FIFO-60 thread later by a context switch at most, where
+/// their section can be preempted.
+fn rc_12_4_a_flood_of_callbacks_does_not_delay(cx: &mut ThreadCx) {
+    /// Of a switch, and what the flood's own sections of raw locks take.
+    const SWITCH: Duration = us(2);
+    become_policy(cx, fifo(70));
+    let latest = |cx: &mut ThreadCx| {
+        let periodic = start_on(cx, 0, fifo(60), |cx| {
+            let began = time::now();
+            let late = (1..=30).map(|n| {
+                let due = began.saturating_add(n * us(333));
+                time::sleep_until(cx, due).expect("nobody interrupts it");
+                time::now().since(due)
+            });
+            late.max().expect("thirty")
+        });
+        join(cx, periodic)
+    };
+    let quiet = latest(cx);
+    let (ran, over) = (Count::new(), Arc::new(AtomicBool::new(false)));
+    let (counted, ends) = (ran.clone(), over.clone());
+    let flood = start_on(cx, 0, fair(), move |cx| {
+        while !ends.load(SeqCst) {
+            let counted = counted.clone();
+            let call = Call::new(cx, move |_| {
+                spin(us(50));
+                counted.up();
+                Then::Done
+            });
+            call.queue(cx);
+            spin(us(10));
+        }
+    });
+    let busy = latest(cx);
+    assert!(ran.get() > 0, "none ran meanwhile");
+    over.store(true, SeqCst);
+    join(cx, flood);
+    assert!(busy <= quiet + SWITCH, "{busy:?}, and {quiet:?} without the flood");
+}
+test!(
+    rc_12_4_a_flood_of_callbacks_does_not_delay,
+    bootargs("rcu_nocbs=0"),
+    models(&[kernel::model::Model::Rtb, kernel::model::Model::Rt])
+);
+
 /// RC-12.3: a list that makes no sense is a warning, and no CPU's callbacks are offloaded.
 fn rc_12_3_a_list_that_makes_no_sense(cx: &mut ThreadCx) {
     for cpu in 0..CPUS {

@@ -28,6 +28,13 @@ fn work(d: Duration) {
         hw::cpu::relax();
     }
 }
+/// Keeps the CPU until a moment and does nothing with it, which costs the emulator nothing: with QEMU's clock the time passes at once.
+/// Something else has to interrupt then.
+fn occupy(until: Instant) {
+    while time::now() < until {
+        hw::cpu::wait_for_interrupt();
+    }
+}
 fn level(cx: &mut ThreadCx, id: ThreadId) -> u8 {
     thread::info(cx, id).expect("it lives").level.get()
 }
@@ -80,6 +87,29 @@ fn rc_10_1_a_reader_behind_a_hog_is_lent_priority(cx: &mut ThreadCx) {
 test!(
     rc_10_1_a_reader_behind_a_hog_is_lent_priority,
     bootargs("rcu_kthread_prio=20 rcu_boost_delay_ms=20"),
+    models(PREEMPTIBLE)
+);
+
+/// RC-10.2: whoever is more urgent than what is lent keeps the reader from running, and a report names the reader.
+fn rc_10_2_a_hog_above_what_is_lent(cx: &mut ThreadCx) {
+    settle(cx, 0, 60);
+    let reader = start_on(cx, 1, fair(), |cx| rcu::with(cx, |_, _| work(ms(2))));
+    sleep(cx, ms(1));
+    let end = time::now().saturating_add(ms(3_300));
+    let hog = start_on(cx, 1, fifo(30), move |_| occupy(end));
+    let alarm = start_on(cx, 1, fifo(70), move |cx| time::sleep_until(cx, end).expect("nobody interrupts it"));
+    let updater = start_on(cx, 2, fifo(50), |cx| rcu::synchronize(cx).expect("a thread"));
+    sleep(cx, ms(1_000));
+    assert_eq!((level(cx, reader.id()), rcu::stats().boosted), (20, 1));
+    join(cx, updater);
+    assert!(time::now() >= end);
+    [reader, hog, alarm].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(
+    rc_10_2_a_hog_above_what_is_lent,
+    smp(4),
+    bootargs("bound=10 rcu_kthread_prio=20 rcu_boost_delay_ms=20 rcu_stall_timeout=3"),
+    says("stalls: 3000 ms old, waits for 0 CPUs and 1 readers\n on, lent priority"),
     models(PREEMPTIBLE)
 );
 
@@ -202,6 +232,22 @@ fn rc_10_7_the_priority_is_clamped(cx: &mut ThreadCx) {
 }
 test!(rc_10_7_the_priority_is_clamped, bootargs("rcu_kthread_prio=120"), says("rcu_kthread_prio=120 is out of range"));
 
+/// RC-10.8: with haste it is lent at once.
+fn rc_10_8_haste_lends_at_once(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let reader = start_on(cx, 0, fair(), |cx| rcu::with(cx, |_, _| work(ms(3))));
+    sleep(cx, ms(1));
+    let hog = start_on(cx, 0, fifo(10), |_| work(ms(100)));
+    sleep(cx, ms(1));
+    let began = time::now();
+    rcu::synchronize_expedited(cx).expect("a thread");
+    let took = time::now().since(began);
+    assert!(took < ms(3), "{took:?}");
+    assert_eq!((level(cx, reader.id()), rcu::stats().boosted, hog.is_finished()), (0, 1, false));
+    [reader, hog].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(rc_10_8_haste_lends_at_once, bootargs("rcu_kthread_prio=20"), models(PREEMPTIBLE));
+
 /// RC-11.1: with hogs at FIFO 50 on all CPUs and RCU's threads at 60, a grace period ends within two ticks.
 fn rc_11_1_hogs_do_not_keep_grace_periods_from_ending(cx: &mut ThreadCx) {
     become_policy(cx, fifo(70));
@@ -216,6 +262,25 @@ fn rc_11_1_hogs_do_not_keep_grace_periods_from_ending(cx: &mut ThreadCx) {
     }
 }
 test!(rc_11_1_hogs_do_not_keep_grace_periods_from_ending, smp(4), bootargs("rcu_kthread_prio=60"), models(PREEMPTIBLE));
+
+/// RC-11.2: a hog above RCU's threads keeps a grace period from ending, and the report says that `rcu_gp` starves.
+fn rc_11_2_a_starved_thread_is_named(cx: &mut ThreadCx) {
+    become_policy(cx, fifo(60));
+    let reader = start_on(cx, 0, fair(), |cx| rcu::with(cx, |_, _| work(ms(2))));
+    sleep(cx, ms(1));
+    let end = time::now().saturating_add(ms(3_300));
+    let hog = start_on(cx, 0, fifo(50), move |_| occupy(end));
+    let alarm = start_on(cx, 0, fifo(70), move |cx| time::sleep_until(cx, end).expect("nobody interrupts it"));
+    rcu::synchronize(cx).expect("a thread");
+    assert!(time::now() >= end);
+    [reader, hog, alarm].into_iter().for_each(|thread| join(cx, thread));
+}
+test!(
+    rc_11_2_a_starved_thread_is_named,
+    bootargs("bound=10 rcu_kthread_prio=20 rcu_boost_delay_ms=20 rcu_stall_timeout=3"),
+    says("stalls: 3000 ms old, waits for 0 CPUs and 1 readers\nrcu_gp kthread starved"),
+    models(PREEMPTIBLE)
+);
 
 /// RC-11.3: an idle CPU takes no interrupt for a hundred grace periods that wait for readers on another one.
 fn rc_11_3_idle_cpus_are_left_alone(cx: &mut ThreadCx) {
