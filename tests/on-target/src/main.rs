@@ -62,6 +62,8 @@ mod rcu;
 #[cfg(target_os = "none")]
 mod rcu_boost;
 #[cfg(target_os = "none")]
+mod rcu_callbacks;
+#[cfg(target_os = "none")]
 mod rcu_stalls;
 #[cfg(target_os = "none")]
 mod rcu_torture;
