@@ -184,6 +184,8 @@ pub fn backtrace_of(cx: &mut crate::ThreadCx, id: thread::ThreadId) -> crate::Re
 
 /// As [`backtrace_of`], from any context; if it runs, the answer is the number of its CPU, and nothing is printed.
 pub(crate) fn backtrace_suspended(id: thread::ThreadId) -> crate::Result<core::result::Result<(), usize>> {
+    // Its slot is not used again meanwhile.
+    let _reader = crate::rcu::section();
     let thread = thread::table::find(id).ok_or(crate::Error::NotFound)?;
     // Printing takes long: the addresses are collected before.
     let mut addresses = heapless::Vec::<usize, DEPTH>::new();

@@ -54,7 +54,7 @@ pub use barrier::barrier;
 pub use callbacks::{Call, Counts, Then};
 pub(crate) use callbacks::{Head, enqueue, start as start_callbacks};
 pub(crate) use options::set as set_option;
-pub use pointer::{RcuPtr, Retired};
+pub use pointer::{RcuPtr, Retired, Unshared};
 pub use reader::{ReadContext, ReadGuard, Reading, Section, hook, read, with};
 pub(crate) use reader::{check_exit, enter, leave, section, switched_out};
 pub(crate) use state::{CpuRcu, Place, asked};

@@ -1,11 +1,11 @@
 //! Who says why a grace period does not end, or does not begin? A timer's interrupt, because a thread may not get to run (RC-13).
 //!
-//! The timer is set when a thread asks for a grace period that has not begun, and again, on the CPU of `rcu_gp`, when one
-//! begins that waits for somebody: a CPU that begins it is none that it waits for. Whoever is late is looked for when it expires;
+//! The timer is set when a thread asks for a grace period that has not begun, and again, on the CPU of whoever begins it or looks
+//! after it, when it waits for somebody: that CPU is none that it waits for. Whoever is late is looked for when it expires;
 //! an early expiry sets it again. (Linux `kernel/rcu/tree_stall.h`.)
 use super::{callbacks, options, state, thread as gp, waits::Waits};
 use crate::{
-    cx::{HardIrqCx, ThreadCx},
+    cx::{Context, HardIrqCx, ThreadCx},
     ipi,
     irq_flags::Off,
     report,
@@ -38,15 +38,15 @@ pub(super) fn set_up(cx: &mut ThreadCx) {
         });
     }
 }
-/// Something goes on since this moment. From any context, but under no run queue's lock.
+/// Something goes on since this moment. Called by threads, under no run queue's lock.
 pub(super) fn watch(since: Instant) {
     let due = options::stall_timeout().map(|timeout| since.saturating_add(timeout));
-    // What is late has been reported, and the timer set for the next report.
-    if let Some(due) = due.filter(|&due| time::now() < due) {
+    // What is late has been reported if the timer is set: for the next report. Otherwise it expires at once.
+    if let Some(due) = due.filter(|&due| time::now() < due || !is_watching()) {
         set(due);
     }
 }
-/// Whether the timer is set.
+/// Whether the timer is set, or there is none to set.
 pub(super) fn is_watching() -> bool {
     TIMER.get().is_none_or(HrTimer::is_queued)
 }
@@ -58,10 +58,9 @@ fn set(at: Instant) {
         drop(off);
     }
 }
-/// Nobody wants a grace period any more.
-pub(super) fn unwatch(cx: &mut ThreadCx) {
+/// Nobody wants a grace period any more. Whoever does so just now may have set the timer before: the caller looks afterwards.
+pub(super) fn unwatch(cx: &impl Context) {
     if let Some(timer) = TIMER.get() {
-        // If it is set by somebody just now, it expires and finds nothing.
         let _ = timer.try_cancel(cx);
     }
 }

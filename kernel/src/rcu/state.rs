@@ -82,7 +82,8 @@ pub(super) struct State {
     pub hurried: Needed,
     /// What was seen of each CPU that the grace period waits for.
     seen: [Option<Seen>; MAX_CPUS],
-    /// Since when the grace period in progress goes on; if none does, since when the next one is asked for.
+    /// Since when the grace period in progress goes on; if none does, since when one is wanted that has not begun: since it was asked
+    /// for, or the one before it ended.
     pub since: Instant,
     /// How often each CPU was asked in this grace period.
     pub asked: [u32; MAX_CPUS],
@@ -200,6 +201,10 @@ impl State {
     /// Whether somebody waits for a grace period that has not passed yet.
     pub(super) fn is_wanted(&self) -> bool {
         !self.wanted.is_reached(self.grace.seq())
+    }
+    /// Whether one is in progress, or wanted.
+    pub(super) fn goes_on(&self) -> bool {
+        self.grace.seq().is_in_progress() || self.is_wanted()
     }
     /// Whether the grace period in progress is to be hurried.
     pub(super) fn is_hurried(&self) -> bool {

@@ -36,7 +36,7 @@ hw::global! {
     static GATE: WaitQueue = WaitQueue::named("rcu_gp");
     /// Since when there is something to look at, in nanoseconds; 0: there is nothing.
     static TOLD: AtomicU64 = AtomicU64::new(0);
-    /// Since when the thread has something to do of its own accord, or when it will have.
+    /// Since when the thread has something to do of its own accord, or when it will have, in nanoseconds; `u64::MAX`: never.
     static BUSY: AtomicU64 = AtomicU64::new(u64::MAX);
     /// The thread's number.
     static THREAD: AtomicU32 = AtomicU32::new(0);
@@ -90,11 +90,13 @@ fn body(cx: &mut ThreadCx) {
             one(cx);
             passed(cx);
         }
-        stall::unwatch(cx);
-        // Whoever has asked just now has set the timer for nothing.
-        if let Some(since) = state::with(|state| state.is_wanted().then_some(state.since)) {
+        // In one section: in between, a hog could keep this thread from seeing that somebody has set the timer for nothing.
+        let off = Off::new();
+        stall::unwatch(off.cx());
+        if let Some(since) = state::with(|state| state.goes_on().then_some(state.since)) {
             stall::watch(since);
         }
+        drop(off);
     }
 }
 

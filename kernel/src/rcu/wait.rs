@@ -34,7 +34,7 @@ pub(super) fn passed(cx: &mut ThreadCx) {
 /// Nothing was waited for.
 #[track_caller]
 pub fn synchronize(cx: &mut ThreadCx) -> Result<()> {
-    wait(cx, None)
+    wait(cx, false)
 }
 
 /// As [`synchronize`], in a hurry: CPUs that run are interrupted at once, and readers that lost theirs are lent priority at once. It
@@ -44,11 +44,11 @@ pub fn synchronize(cx: &mut ThreadCx) -> Result<()> {
 /// As [`synchronize`].
 #[track_caller]
 pub fn synchronize_expedited(cx: &mut ThreadCx) -> Result<()> {
-    wait(cx, Some(()))
+    wait(cx, true)
 }
 
 #[track_caller]
-fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
+fn wait(cx: &mut ThreadCx, hurry: bool) -> Result<()> {
     allowed(cx)?;
     if !gp::is_started() {
         return Ok(());
@@ -69,7 +69,7 @@ fn wait(cx: &mut ThreadCx, hurry: Option<()>) -> Result<()> {
         Begun::GoesOn(began) => stall::watch(began),
         Begun::No => {}
     }
-    state::request(needed, options::is_hurried(hurry.is_some()));
+    state::request(needed, options::is_hurried(hurry));
     until(cx, needed);
     Ok(())
 }

@@ -126,8 +126,10 @@ pub(crate) fn release(thread: Ref) {
         Some(())
     });
     if was_listed.is_some() {
+        // SAFETY: the field's place in the thread.
+        let head = unsafe { NonNull::from(thread.0).byte_add(core::mem::offset_of!(Thread, vacated)) };
         // SAFETY: a thread's head is queued once an end, and its slot is not used again before `vacate` has run.
-        unsafe { rcu::enqueue(NonNull::from(&thread.0.vacated)) };
+        unsafe { rcu::enqueue(head.cast()) };
     }
 }
 
@@ -139,7 +141,7 @@ pub(super) const fn vacated() -> rcu::Head {
 /// # Safety
 /// The head of a thread that has ended.
 unsafe fn vacate(head: NonNull<rcu::Head>, _: &mut ThreadCx) {
-    // SAFETY: the caller's promise; threads are never freed.
+    // SAFETY: the caller's promise; threads are never freed, and the pointer was made from the whole thread.
     let thread = unsafe { head.byte_sub(core::mem::offset_of!(Thread, vacated)).cast::<Thread>().as_ref() };
     with(|t| {
         // There is one place for every slot.

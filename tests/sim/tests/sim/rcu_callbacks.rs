@@ -235,6 +235,34 @@ fn a_barrier_with_nothing_queued() {
     });
 }
 
+/// RC-07: a thread that is killed in a barrier is in nobody's way.
+#[test]
+fn a_barrier_whose_thread_is_killed() {
+    boot(2, "", |cx| {
+        let reads = start_on(cx, &[1], "reader", fifo(10), |cx| {
+            let _guard = rcu::read(cx);
+            sim::spend(20 * MS);
+        });
+        time::sleep(cx, ms(1)).unwrap();
+        Call::new(cx, |_| Then::Done).queue(cx);
+        let killed = start_on(cx, &[0], "killed", fifo(20), |cx| rcu::barrier(cx).unwrap());
+        time::sleep(cx, ms(1)).unwrap();
+        // It ends as soon as its wait is over.
+        thread::kill(cx, killed.id()).unwrap();
+        let ran = Arc::new(AtomicU32::new(0));
+        let counts = ran.clone();
+        let call = Call::new(cx, move |_| {
+            counts.fetch_add(1, SeqCst);
+            Then::Done
+        });
+        call.queue(cx);
+        rcu::barrier(cx).unwrap();
+        assert!(ran.load(SeqCst) == 1 && killed.is_finished());
+        rcu::barrier(cx).unwrap();
+        joined(cx, [reads]);
+    });
+}
+
 /// RC-07.2: it returns after the last of those that were queued on three CPUs, one of them offloaded.
 fn three_cpus(seed: u64) {
     let config = Config { cpus: 3, frequency: 1_000_000_000, order: Order::Seeded(seed), ..Config::default() };

@@ -65,6 +65,24 @@ fn a_starved_thread_is_told() {
     }
 }
 
+/// RC-11: the CPU of `rcu_gp` is not waited for once that runs, whoever began the grace period while something else ran there.
+#[test]
+fn the_cpu_of_rcu_gp_is_outside() {
+    for model in PREEMPTIBLE {
+        run_model(model, config(2), "rcu_kthread_prio=50", |cx| {
+            become_policy(cx, fifo(99));
+            move_to(cx, 1);
+            bind_gp(cx, 0);
+            let mut hogs = hogs(cx, &[0], 40, 30 * MS);
+            let begin = sim::time() + MS;
+            sleep_till(cx, begin);
+            rcu::synchronize(cx).unwrap();
+            assert!(sim::time() - begin < TICK / 4, "{}", sim::time() - begin);
+            hogs.iter_mut().for_each(|hog| hog.join(cx).unwrap());
+        });
+    }
+}
+
 /// How often a CPU was interrupted to be asked, or for a wake-up.
 fn asked(cpu: usize) -> u32 {
     Ipi::Resched.counts()[cpu]

@@ -1,12 +1,14 @@
 //! Who is told of a grace period that does not end, when, and what? (RC-13, RC-10.2, RC-11.2)
 use crate::{
-    harness::{MS, S, US, fair, fifo, forged, ms, sleep_till, start_on, warnings},
+    harness::{MS, S, US, fair, fifo, forged, hard_line, ms, sleep_till, start_on, warnings},
     race::{busy_till, explored},
     rcu_kit::{be_listed, boot, hog, joined, named, reader},
 };
 use hw::sim::{self, Outcome};
 use kernel::{
-    ThreadCx, irq_flags,
+    ThreadCx,
+    irq::{self, Irq},
+    irq_flags,
     rcu::{self, Call, Then},
     thread::JoinHandle,
     time,
@@ -213,6 +215,26 @@ fn a_starved_thread_is_named() {
         });
         assert_eq!(reports(&outcome).len(), 1);
     }
+}
+
+/// RC-13: what an interrupt has asked for is reported as soon as a thread asks, too, however late that is.
+#[test]
+fn an_interrupt_asks_first() {
+    let outcome = boot(1, "rcu_kthread_prio=60", |cx| {
+        let mut call = Some(Call::new(cx, |_| Then::Done));
+        let line = hard_line(cx, 100, move |cx| call.take().expect("one interrupt").queue(cx));
+        let busy = hog(cx, 0, 80, 40 * S);
+        irq::inject::pend(cx, Irq::new(100)).unwrap();
+        let t = sim::time();
+        sleep_till(cx, t + 25 * S);
+        assert_eq!(told(), 0);
+        rcu::start_poll(cx);
+        sleep_till(cx, t + 26 * S);
+        assert!(sim::console().contains("does not begin for 25000 ms"), "{}", sim::console());
+        joined(cx, [busy]);
+        line.free(cx).unwrap();
+    });
+    assert_eq!(reports(&outcome).len(), 1);
 }
 
 /// RC-11.2: it starves when the grace period has ended, and whoever waits is not told.
