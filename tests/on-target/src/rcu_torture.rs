@@ -5,7 +5,7 @@
 //! lent priority at once, and somebody moves them. With QEMU's clock the CPUs take turns; `tests/image` boots this
 //! without, on CPUs that run at once.
 use crate::{
-    crew::spin,
+    crew::{assert_in_order, spin},
     rng::Rng,
     support::{become_policy, fair, fifo, hard_line, pend, sleep, spare, us},
     table::test,
@@ -335,8 +335,7 @@ test!(rc_01_3_torture_on_one_cpu, bootargs("rcu_boost_delay_ms=0 rcu_kthread_pri
 
 fn rc_01_3_torture_on_four_cpus(cx: &mut ThreadCx) {
     torture(cx);
-    // Everybody has gone to sleep.
-    sleep(cx, us(200));
+    assert_in_order(cx);
     assert_eq!(kernel::verify::all(cx), Ok(()));
 }
 test!(rc_01_3_torture_on_four_cpus, smp(4), bootargs("rcu_boost_delay_ms=0 rcu_kthread_prio=30 rcu_nocbs=2"));
